@@ -1,0 +1,44 @@
+# picopost: `make run` is the appliance on an emulated board, `make test` proves it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := host_tools/requirements.txt tests/requirements.txt firmware/requirements.txt
+READY := $(VENV)/.ready
+# Options for `python -m host_tools run`, e.g. make run RUN="--board pico_w"
+RUN ?=
+# Options for pytest, e.g. make test PYTEST="-k pop3"
+PYTEST ?=
+
+.PHONY: help venv run test lint clean
+
+help:
+	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
+	@echo "make test   lint and all tests (PYTEST=... passes options on)"
+	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
+	@echo "make venv   the set-up alone"
+	@echo "make clean  remove what was built, card images included"
+
+venv: $(READY)
+
+$(READY): $(REQUIREMENTS)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check \
+		-r host_tools/requirements.txt -r tests/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(VENV)/device_packages -r firmware/requirements.txt
+	@touch $@
+
+run: $(READY)
+	@$(BIN)/python -m host_tools run $(RUN)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/python -m host_tools compile
+
+test: lint
+	$(BIN)/python -m pytest -n 2 $(PYTEST)
+
+clean:
+	rm -rf build

@@ -1,0 +1,120 @@
+"""The whole appliance: card, link and services wired together in one asyncio loop."""
+
+import asyncio
+import json
+import sys
+
+import machine
+import micropython
+import vfs
+
+from picopost import accounts, event_log, limits
+from picopost import settings as settings_file
+from picopost.net.server import Server
+from picopost.post_office import PostOffice
+from picopost.store.sd_card import SdCard
+
+_ROOT = "/sd"
+_SMTP_PORT = 25
+_POP3_PORT = 110
+
+
+class Stop(Exception):
+    """Somebody at the console asked for the end (Ctrl-C)."""
+
+
+def _open_card(board):
+    pins = board["sd_card"]
+    spi = machine.SPI(pins["spi"], 400_000, sck=machine.Pin(pins["sck"]),
+                      mosi=machine.Pin(pins["mosi"]), miso=machine.Pin(pins["miso"]))
+    card = SdCard(spi, machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
+                  baudrate=pins["baudrate"])
+    card.open()
+    vfs.mount(vfs.VfsFat(card), _ROOT)
+    return card
+
+
+async def _card(board):
+    """The mounted card; waits for one as long as there is none."""
+    while True:
+        try:
+            return _open_card(board)
+        except OSError as error:
+            event_log.log("no_card", why=str(error))
+        await asyncio.sleep_ms(limits.CARD_RETRY)
+
+
+def _link(board, settings):
+    """The board's link; the module of the other kind is never loaded."""
+    if board["link"] == "wiznet":
+        from picopost.net.wiznet import Link
+    else:
+        from picopost.net.wifi import Link
+    return Link(board, settings)
+
+
+def _smtp(office):
+    from picopost.smtp import replies, session
+
+    refusal = replies.format(replies.TOO_MANY_SESSIONS, office.hostname.encode(), False)
+    return lambda channel: session.Session(channel, office), refusal
+
+
+def _pop3(office):
+    from picopost.pop3 import session
+
+    return (lambda channel: session.Session(channel, office),
+            b"-ERR [SYS/TEMP] too many sessions, try again later\r\n")
+
+
+async def _console():
+    """Wait for Ctrl-C, or for the end of the console where it can end."""
+    console = asyncio.StreamReader(sys.stdin)
+    while True:
+        typed = await console.read(1)
+        if not typed or typed in ("\x03", b"\x03"):
+            raise Stop
+
+
+async def _serve(board, settings, known):
+    card = await _card(board)
+    office = PostOffice(settings, known, card, _ROOT)
+    link = _link(board, settings)
+    tasks = []
+    try:
+        office.open()
+        await link.up()
+        office.use_address(link.address)
+        server = Server(link)
+        server.serve(_SMTP_PORT, "smtp", *_smtp(office))
+        server.serve(_POP3_PORT, "pop3", *_pop3(office))
+        event_log.log("ready", board=board["name"], hostname=office.hostname,
+                      address=link.address, smtp=_SMTP_PORT, pop3=_POP3_PORT)
+        tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
+                 asyncio.create_task(_console())]
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        link.close()
+        office.close()
+        vfs.umount(_ROOT)
+        card.ioctl(3, 0)  # sync: raises when the card did not take what it was given
+
+
+def main():
+    """Run until Ctrl-C. Raises SettingsError or AccountsError, and what nothing could handle."""
+    with open("board.json") as file:
+        board = json.load(file)
+    settings = settings_file.read()
+    known = accounts.read()
+    if settings["catch_all"] is not None and settings["catch_all"] not in known:
+        raise settings_file.SettingsError("catch_all must name an account")
+    micropython.kbd_intr(-1)  # Ctrl-C comes to _console instead: never inside a card write
+    try:
+        asyncio.run(_serve(board, settings, known))
+    except Stop:
+        event_log.log("stopped")
+    finally:
+        micropython.kbd_intr(3)
+        asyncio.new_event_loop()

@@ -1,0 +1,110 @@
+"""Every bound of the appliance, in one place, each with its reason.
+
+Sizes are octets, times are milliseconds, unless the name says otherwise.
+"""
+
+from micropython import const
+
+# --- sessions -------------------------------------------------------------------------------
+# W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
+# (DHCP renewal, DNS, time). lwIP boards could hold more; heap decides: about 8 KB a session.
+MAX_SESSIONS = const(5)
+# One session's buffer for what arrives: one full W5500 receive memory (2 KB a socket), so one
+# burst empties it. Commands are read in it too, so it also bounds a command line.
+RECEIVE_BUFFER = const(2048)
+# One session's block for what goes to or comes from the card: eight sectors, written in one
+# multi-block write at an aligned offset.
+CARD_BLOCK = const(4096)
+# RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters; RFC 4954 needs 12,288
+# for AUTH, which no mechanism here uses. Longer lines are drained and answered with 500.
+MAX_COMMAND_LINE = const(1024)
+# RFC 2449 4: 255 octets including CRLF.
+MAX_POP3_LINE = const(255)
+# RFC 1939 3: an argument has up to 40 characters. Kept from USER to the end of a session.
+MAX_POP3_USER = const(40)
+# One line of a LIST or UIDL: a number of ten digits, a space, a unique-id of 70 octets (RFC
+# 1939 7), CRLF. A listing is sent in buffers that have this much room left for each line.
+MAX_POP3_LISTING_LINE = const(83)
+
+# --- store ----------------------------------------------------------------------------------
+# A shared segment takes no more messages from here on: a seek walks at most 8 FAT links of
+# 32 KB, and making room by copying what is left of one moves at most this much.
+SEGMENT_SIZE = const(256 * 1024)
+# Segment numbers of a mailbox: 64 directories of 256 files; a bitmap of them is 2 KB.
+MAX_SEGMENTS = const(16384)
+# Messages in a mailbox: its deletion marks in a POP3 session are a bitmap of 1,250 octets.
+MAX_MESSAGES = const(10000)
+# Mailboxes of the appliance: each costs about 700 octets of heap while it is open.
+MAX_MAILBOXES = const(16)
+# Default for the SIZE extension (RFC 1870); settings.json may say otherwise.
+MAX_MESSAGE_SIZE = const(50 * 1024 * 1024)
+# Our own From_, Return-Path and Received lines: a path of 256 twice (RFC 5321 4.5.3.1.3), one
+# forward path, a HELO name and the fixed words.
+MAX_TRACE = const(1280)
+
+# --- waiting --------------------------------------------------------------------------------
+# RFC 5321 4.5.3.2.7 asks the server to wait 5 minutes for a command.
+SMTP_IDLE = const(300_000)
+# Between two pieces of a message's data.
+SMTP_DATA_IDLE = const(180_000)
+# RFC 1939 3: an autologout timer of at least 10 minutes.
+POP3_IDLE = const(600_000)
+# Before login nothing asks for patience.
+POP3_LOGIN_IDLE = const(60_000)
+# For one piece of a reply or a message to be taken by the client.
+WRITE_IDLE = const(120_000)
+# To say good-bye in, and to see the other end close.
+CLOSING = const(3_000)
+# Failed commands, then the session is closed (Postfix: smtpd_hard_error_limit 20).
+MAX_ERRORS = const(20)
+# Failed logins of one connection.
+MAX_LOGIN_FAILURES = const(3)
+# RFC 5321 4.5.3.1.1 to 4.5.3.1.3: what a receiver must take, and no more, since paths are kept
+# for the time of a transaction. The path's 256 count its angle brackets.
+MAX_LOCAL_PART = const(64)
+MAX_DOMAIN = const(255)
+MAX_PATH = const(256)
+# RFC 1870 4: size-value has 1 to 20 digits.
+MAX_SIZE_DIGITS = const(20)
+# RFC 5321 4.5.3.1.8 asks for 100. Several may name one mailbox, which costs nothing.
+MAX_RECIPIENTS = const(100)
+# Each mailbox gets its own copy while the message comes in, so each is an open file and a block.
+# Fewer than 4.5.3.1.8 asks for; the sender sends to the others in a further transaction.
+MAX_MAILBOXES_PER_MESSAGE = const(8)
+# How often deadlines are looked at: none is finer than a few seconds.
+REAPER_PERIOD = const(500)
+# Replies held back while a client's pipelined commands still wait in the receive buffer.
+REPLY_QUEUE = const(512)
+# One login's key derivation while others' run too, and one step of a long card operation.
+LOGIN_TIME = const(30_000)
+CARD_TIME = const(10_000)
+# Of one MAIL or RCPT command: all that are registered for one fit. A line of MAX_COMMAND_LINE
+# could hold 500, which would take longer to parse than the loop may be held up.
+MAX_PARAMETERS = const(8)
+# --- room on the card -----------------------------------------------------------------------
+# What is left free: FAT's own blocks, index growth, and mail that is on its way already.
+MIN_FREE = const(1024 * 1024)
+# Between two looks for a card while there is none.
+CARD_RETRY = const(2_000)
+# --- the W5500 link -------------------------------------------------------------------------
+# From close() to the socket's return to listening: one of seven, so a peer that does not
+# close its side must not hold it for long.
+LINGER = const(2_000)
+# Between two sockets that are looked at whatever the chip reports; a round of eight takes 0.8 s,
+# the longest that a state which raised no interrupt can last.
+PATROL = const(100)
+# Reset to the first right VERSIONR; the PLL needs 1 ms (datasheet 5.5.1), slow supplies more.
+CHIP_WAIT = const(500)
+# Until the PHY has agreed with the other end: auto-negotiation takes 2 to 4 s.
+CABLE_WAIT = const(10_000)
+# RFC 2131 4.1: the first message is sent again after 4 s, then after 8 and 16; here with these
+# four the search for a server takes a minute at most.
+DHCP_RETRY = const(4_000)
+DHCP_ATTEMPTS = const(4)
+# RFC 2131 4.4.5: between two requests for an extension not less than 60 s.
+DHCP_RENEWAL_RETRY = const(60_000)
+# Between two looks at the times of a lease, each about 2 ms.
+DHCP_TIMES = const(10_000)
+# Seconds; longer leases are renewed as if they ended here, since adafruit_ticks counts no
+# further than 2**28 ms, 3.1 days (routers give up to ten).
+DHCP_MAX_LEASE = const(172_800)

@@ -1,0 +1,164 @@
+"""DHCP over a W5500's UDP socket: the Adafruit package's client, made to wait for nobody.
+
+The package's state machine (adafruit_wiznet5k_dhcp.DHCP) writes and reads the messages and
+keeps the times of the lease. It expects a chip driver under it and blocks in it until a server
+answers, 4 to 60 s. Here the driver is `_Datagrams`: it sends, and where it should wait it raises
+`_Pending`, which ends the call; the next call builds the same message, finds the answer, and the
+machine goes on. It keeps nothing of the chip driver's 34 KB.
+"""
+
+import time
+
+from adafruit_ticks import ticks_ms
+from adafruit_wiznet5k.adafruit_wiznet5k_dhcp import DHCP
+from micropython import const
+
+from picopost import limits
+
+_NAK = const(6)
+_SERVER_PORT = const(67)
+_CLIENT_PORT = const(68)
+_XID = const(4)  # four octets
+_CIADDR = const(12)  # four octets
+_MESSAGE_TYPE = const(242)  # the value of option 53, which the package writes first
+_SHORTEST = const(241)  # 236 octets of fixed fields, the cookie, an option (RFC 2131 2)
+_LONGEST = const(512)  # the package's buffer
+_UNASSIGNED = b"\0\0\0\0"
+_MAX_SHIFT = const(4)  # RFC 2131 4.1: up to 64 s between two messages
+
+
+class _Pending(Exception):
+    """No answer yet: the state machine is to be called again later."""
+
+
+class _Client(DHCP):
+    """The package's client with its faults of 7.4.5 mended."""
+
+    def _parse_dhcp_response(self):
+        message_type = super()._parse_dhcp_response()
+        if self._lease and self._lease > limits.DHCP_MAX_LEASE:
+            self._lease = limits.DHCP_MAX_LEASE  # a longer one raises OverflowError
+            self._t1 = self._t2 = None  # then the package takes 1/2 and 7/8 of it
+        return message_type
+
+    def _process_messaging_states(self, *, message_type):
+        super()._process_messaging_states(message_type=message_type)
+        if message_type == _NAK:
+            self._renew = None  # else a refused extension is taken for one not answered
+
+    def verify(self):
+        self._t1_timeout = self._t2_timeout = ticks_ms()
+
+
+class _Datagrams:
+    """The chip driver under the package's client: its names, one UDP socket, no waiting."""
+
+    def __init__(self, chip, number, configure):
+        self._chip = chip
+        self._number = number
+        self._configure = configure
+        self._destination = None
+        self._asked = None  # xid and type of the message that waits for its answer
+        self._extending = False
+        self.src_port = 0
+        self.attempts = 0  # of this message
+        self.deadline = 0  # time.ticks_ms when its answer is overdue
+
+    def waiting(self):
+        return self._asked is not None
+
+    def overdue(self):
+        return time.ticks_diff(self.deadline, time.ticks_ms()) <= 0
+
+    def arrived(self):
+        return self._chip.look(self._number).rx_size > 0
+
+    def end(self):
+        """The exchange is over."""
+        self._asked = None
+        self._chip.close(self._number)
+
+    def get_socket(self):
+        return self._number
+
+    def socket_connect(self, number, destination, port, conn_mode):
+        self._destination = destination
+
+    def socket_write(self, number, message):
+        asked = bytes(message[_XID : _XID + 4]) + bytes((message[_MESSAGE_TYPE],))
+        if asked != self._asked:
+            self._asked = asked
+            self.attempts = 0
+            # Who extends a lease has an address and tells it (RFC 2131 4.3.6).
+            self._extending = message[_CIADDR : _CIADDR + 4] != _UNASSIGNED
+        elif self._extending or not self.overdue():
+            return
+        wait = limits.DHCP_RETRY << min(self.attempts, _MAX_SHIFT)
+        self.deadline = time.ticks_add(time.ticks_ms(), wait)
+        self.attempts += 1
+        self._chip.send_datagram(number, _CLIENT_PORT, self._destination, _SERVER_PORT, message)
+
+    def socket_available(self, number, sock_type):
+        # An extension that nobody answers ends as if an empty message had come: the package
+        # goes back to the lease that it has.
+        if not (self.arrived() or self._extending and self.overdue()):
+            raise _Pending
+        return _LONGEST
+
+    def read_udp(self, number, limit):
+        data = self._chip.receive_datagram(number, _LONGEST)
+        if data is None or len(data) < _SHORTEST:
+            return 0, b""
+        return len(data), data
+
+    def socket_close(self, number):
+        pass  # at each call's end; the answer may come later, so end() does it
+
+    def _set_ifconfig(self, addresses):
+        self._configure(*addresses)
+
+    ifconfig = property(None, _set_ifconfig)
+
+
+class Lease:
+    """An address by DHCP on UDP socket `number` of `chip`, asked for and kept by `step`.
+
+    `configure(address, netmask, gateway, dns)`, 4 octets each, is called when they change; with
+    zeros when the lease has ended. `mac`: 6 octets.
+    """
+
+    def __init__(self, chip, number, mac, hostname, configure):
+        self._datagrams = _Datagrams(chip, number, configure)
+        self._client = _Client(self._datagrams, mac, hostname)
+        self._next = time.ticks_ms()
+
+    def step(self):
+        """Do what is due, without waiting; True when the client has a lease."""
+        datagrams = self._datagrams
+        due = time.ticks_diff(self._next, time.ticks_ms()) <= 0
+        if not due and not (datagrams.waiting() and datagrams.arrived()):
+            return not datagrams.waiting()
+        try:
+            bound = self._client.request_dhcp_lease()
+        except (_Pending, IndexError, ValueError):  # the latter two: a malformed message
+            self._next = datagrams.deadline
+            return False
+        pause = limits.DHCP_TIMES
+        if datagrams.waiting():
+            if datagrams.overdue():
+                pause = limits.DHCP_RENEWAL_RETRY
+            datagrams.end()
+        self._next = time.ticks_add(time.ticks_ms(), pause)
+        return bound
+
+    def unanswered(self):
+        """How many times the present message has been sent, all in vain up to now."""
+        return self._datagrams.attempts if self._datagrams.overdue() else 0
+
+    def verify(self):
+        """Ask for the same lease again, by broadcast: the cable may lead elsewhere now.
+
+        RFC 2131 3.7.
+        """
+        self._client.verify()
+        self._next = time.ticks_ms()

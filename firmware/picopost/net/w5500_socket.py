@@ -1,0 +1,125 @@
+"""One TCP connection on a W5500 socket, as an asyncio stream that buffers nothing itself."""
+
+import asyncio
+import errno
+import time
+
+from micropython import const
+
+from picopost import limits
+from picopost.net import w5500
+
+_SHORTEST_WAIT = const(1)  # ms between two looks while closing; doubles up to the longest
+_LONGEST_WAIT = const(16)
+
+
+class Connection:
+    """A client that the link accepted. Made by the link only.
+
+    `peer` is the client's address as text, `local_port` the port that it came to. One task may
+    read while another writes. A cancelled call leaves the connection usable; octets that a
+    cancelled readinto had taken are lost.
+    """
+
+    def __init__(self, link, number, peer, local_port):
+        self.peer = peer
+        self.local_port = local_port
+        self._link = link
+        self._chip = link.chip
+        self._number = number  # of the chip's socket; None once it has been given back
+        self._news = asyncio.Event()
+
+    def wake(self):
+        """The link saw news of this socket: whoever waits shall look again."""
+        self._news.set()
+
+    async def readinto(self, buf):
+        """Read 1 to len(buf) octets into `buf`, as many as are there; 0 at the end of stream.
+
+        Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
+        """
+        while True:
+            chip = self._chip
+            count = chip.receive(self._open_number(), buf)
+            if count:
+                await asyncio.sleep_ms(0)  # a stream that never runs dry must not starve others
+                return count
+            status = chip.registers.status
+            if status == w5500.CLOSE_WAIT:
+                return 0
+            self._check(status)
+            self._news.clear()
+            await self._news.wait()
+
+    async def write(self, buf):
+        """Send all of `buf`; returns when the chip has its last octet, not when the peer has.
+
+        Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
+        """
+        view = memoryview(buf)
+        total = len(view)
+        done = 0
+        while done < total:
+            count = self._chip.send(self._open_number(), view, done)
+            if count:
+                done += count
+                self._link.quiet = 0
+                await asyncio.sleep_ms(0)
+                continue
+            self._check(self._chip.registers.status)
+            await self._room()
+
+    async def _room(self):
+        # The chip reports no room that grows: the link wakes those who want some at each poll.
+        link, bit = self._link, 1 << self._number
+        link.room_wanted |= bit
+        try:
+            self._news.clear()
+            await self._news.wait()
+        finally:
+            link.room_wanted &= ~bit
+
+    def _open_number(self):
+        if self._number is None:
+            raise OSError(errno.ENOTCONN)
+        return self._number
+
+    def _check(self, status):
+        if status not in (w5500.ESTABLISHED, w5500.CLOSE_WAIT):
+            raise OSError(errno.ECONNRESET)
+
+    async def close(self):
+        """Deliver what was written, say FIN, wait for the peer's, free the socket.
+
+        Takes limits.LINGER at most; then, and when cancelled, it ends as abort() does.
+        """
+        if self._number is None:
+            return
+        deadline = time.ticks_add(time.ticks_ms(), limits.LINGER)
+        try:
+            # DISCON does not wait for data, so all must be acknowledged before it.
+            if await self._until(self._chip.sent, deadline):
+                self._chip.disconnect(self._number)
+                await self._until(self._chip.closed, deadline)
+        except OSError:
+            pass  # the chip does not answer; its socket is given up below like any other
+        finally:
+            self.abort()
+
+    async def _until(self, done, deadline):
+        wait = _SHORTEST_WAIT
+        while not done(self._number):
+            if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+                return False
+            await asyncio.sleep_ms(wait)
+            if self._number is None:  # aborted meanwhile
+                return False
+            wait = min(2 * wait, _LONGEST_WAIT)
+        return True
+
+    def abort(self):
+        """Free the socket at once: what was not yet sent is lost. Raises nothing."""
+        if self._number is not None:
+            number, self._number = self._number, None
+            self._news.set()  # another task that waits finds it closed
+            self._link.release(number)

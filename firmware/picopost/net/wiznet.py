@@ -1,0 +1,256 @@
+"""The link of a board with a W5500: brings it up, listens, accepts, and wakes who waits.
+
+The chip has eight sockets. Socket 0 is for DHCP; each of the other seven is either a session's
+or listens, since a SYN that finds no listener is refused, and of several clients that come at
+once each needs its own.
+One task polls: SIR says in one SPI call which sockets have news. Beside that a patrol looks at
+one socket after the other whatever SIR says, so that no state of the chip lasts unseen.
+"""
+
+import asyncio
+import time
+
+import machine
+from micropython import const
+
+from picopost import event_log, limits
+from picopost.net import w5500
+from picopost.net.w5500_socket import Connection
+
+_DATAGRAMS = const(0)  # socket for DHCP; the others are for TCP
+_RESET_LOW = const(1)  # ms; the datasheet asks for 500 us
+_CHECK = const(10)  # ms between two looks while the link comes up
+_BUSY = const(1)  # ms between two polls; an idle one costs one SPI call, 50 us
+_IDLE = const(10)
+_LISTENERS = const(2)  # for each port if they suffice; what is left over is the first port's
+_QUIET_POLLS = const(200)  # without news, then the link counts as idle
+
+
+def _octets(text):
+    return bytes(int(part) for part in text.split("."))
+
+
+def _text(octets):
+    return ".".join(str(octet) for octet in octets)
+
+
+class Link:
+    """`board`: the board's description (`wiznet`: spi, sck, mosi, miso, cs, baudrate, reset).
+
+    `settings`: `hostname` and `address`, "dhcp" or a dict of address, netmask, gateway and dns
+    as text. `address` is the link's own as text, "" while it has none.
+    """
+
+    max_sessions = limits.MAX_SESSIONS
+
+    def __init__(self, board, settings):
+        self._board = board["wiznet"]
+        self._settings = settings
+        self.address = ""
+        self.chip = None
+        self.room_wanted = 0  # bits of the sockets whose writers wait for room
+        self.quiet = 0  # polls since something moved
+        self._addresses = None  # the chip's, 18 octets, see W5500.configure
+        self._lease = None
+        self._handlers = {}  # port -> handler
+        self._ports = []  # in the order served
+        self._connections = [None] * w5500.SOCKETS
+        self._listening = [0] * w5500.SOCKETS  # port or 0
+        self._cable = True
+        self._patrolled = 0
+        # The chip has none of its own. Locally administered: bit 1 of the first octet.
+        self._mac = b"\x02" + machine.unique_id()[-5:]
+
+    # --- bringing up ------------------------------------------------------------------------
+
+    async def up(self):
+        """Reset the chip, wait for the cable, get an address.
+
+        Raises OSError with a text: no chip, no cable, no DHCP server.
+        """
+        pins = self._board
+        select = machine.Pin(pins["cs"], machine.Pin.OUT, value=1)
+        spi = machine.SPI(pins["spi"], baudrate=pins["baudrate"], sck=machine.Pin(pins["sck"]),
+                          mosi=machine.Pin(pins["mosi"]), miso=machine.Pin(pins["miso"]))
+        self.chip = chip = w5500.W5500(spi, select)
+        if "reset" in pins:
+            reset = machine.Pin(pins["reset"], machine.Pin.OUT, value=0)
+            await asyncio.sleep_ms(_RESET_LOW)
+            reset(1)
+        else:
+            chip.reset()
+        if not await self._until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
+            raise OSError("W5500: no chip answers, VERSIONR is %d" % chip.version())
+        if not await self._until(chip.link, limits.CABLE_WAIT):
+            raise OSError("W5500: no link, is the cable in?")
+        address = self._settings["address"]
+        if address == "dhcp":
+            await self._ask_for_address()
+        else:
+            self._configure(*[_octets(address[part])
+                              for part in ("address", "netmask", "gateway", "dns")])
+
+    async def _until(self, done, timeout):
+        deadline = time.ticks_add(time.ticks_ms(), timeout)
+        while not done():
+            if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+                return False
+            await asyncio.sleep_ms(_CHECK)
+        return True
+
+    async def _ask_for_address(self):
+        from picopost.net.dhcp import Lease  # 14 KB that a static address does not need
+
+        self._configure(*[bytes(4)] * 4)
+        self._lease = Lease(self.chip, _DATAGRAMS, self._mac, self._settings["hostname"],
+                            self._configure)
+        while not self._lease.step():
+            await asyncio.sleep_ms(_CHECK)
+            if self._lease.unanswered() >= limits.DHCP_ATTEMPTS:
+                raise OSError("W5500: no DHCP server answers")
+
+    def _configure(self, address, netmask, gateway, dns):
+        self.address = _text(address) if any(address) else ""
+        self._addresses = gateway + netmask + self._mac + address
+        self.chip.configure(self._addresses)
+
+    # --- serving ----------------------------------------------------------------------------
+
+    def serve(self, port, handler):
+        """Start `handler(connection)`, a coroutine, as a task for each client of `port`."""
+        self._handlers[port] = handler
+        self._ports.append(port)
+        if self._addresses:
+            self._balance()
+
+    async def run(self):
+        """Serve until close(); neither a lost cable nor a chip that fails ends it."""
+        patrol = time.ticks_ms()
+        self._balance()
+        while self.chip:
+            self.quiet = 0 if self._poll() else self.quiet + 1
+            now = time.ticks_ms()
+            if time.ticks_diff(now, patrol) >= 0:
+                patrol = time.ticks_add(now, limits.PATROL)
+                self._patrol()
+            await asyncio.sleep_ms(_BUSY if self.quiet < _QUIET_POLLS else _IDLE)
+
+    def close(self):
+        """Drop all connections and stop; `run` returns."""
+        self._ports = []
+        for connection in self._connections:
+            if connection:
+                connection.abort()
+        if self.chip:
+            self.chip.reset()
+            self.chip = None
+
+    def _poll(self):
+        """Look at the sockets with news and wake who waits for room; True when there were any."""
+        news = self.chip.news()
+        wake = news | self.room_wanted
+        number = 0
+        while wake:
+            if wake & 1:
+                if news >> number & 1:
+                    self.chip.acknowledge(number)
+                self._look(number)
+            wake >>= 1
+            number += 1
+        return news
+
+    def _look(self, number):
+        connection = self._connections[number]
+        if connection:
+            connection.wake()  # its task looks at the chip itself
+            return
+        try:
+            if number == _DATAGRAMS:
+                if self._lease:
+                    self._lease.step()
+            elif self._listening[number]:
+                self._look_at_listener(number)
+            else:
+                self._listen(number)
+        except (OSError, MemoryError):
+            pass  # no command taken, or no room for a session: the patrol comes by again
+
+    def _patrol(self):
+        number = self._patrolled
+        self._patrolled = (number + 1) % w5500.SOCKETS
+        if number == _DATAGRAMS:
+            if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
+                self.chip.configure(self._addresses)
+            cable = self.chip.link()
+            if cable != self._cable:
+                self._cable = cable
+                event_log.log("link_up" if cable else "link_down")
+                if cable and self._lease:
+                    self._lease.verify()
+        self._look(number)
+
+    # --- listeners and sessions -------------------------------------------------------------
+
+    def _look_at_listener(self, number):
+        status = self.chip.look(number).status
+        if status in (w5500.ESTABLISHED, w5500.CLOSE_WAIT):
+            self._accept(number)
+        elif status not in (w5500.LISTENING, w5500.SYN_RECEIVED):
+            # A SYN that a RST or nothing followed leaves the socket closed.
+            self._listen(number)
+
+    def _listen(self, number):
+        """Make a free socket listen where it is wanted most."""
+        self._listening[number] = 0
+        if self._ports:
+            port = min(self._ports, key=self._satisfied)
+            self.chip.listen(number, port)
+            self._listening[number] = port
+
+    def _satisfied(self, port):
+        return min(self._listening.count(port), _LISTENERS)
+
+    def _balance(self):
+        """Open the free sockets, and let a port that has too few listeners get some."""
+        try:
+            for number in range(_DATAGRAMS + 1, w5500.SOCKETS):
+                if not (self._connections[number] or self._listening[number]):
+                    self._listen(number)
+            while self._move_listener():
+                pass
+        except (OSError, ValueError):
+            pass  # the patrol tries again; ValueError: no port, or nobody listens any more
+
+    def _move_listener(self):
+        counts = [self._listening.count(port) for port in self._ports]
+        fewest, most = min(counts), max(counts)
+        if fewest >= _LISTENERS or most <= fewest + 1:
+            return False
+        number = self._listening.index(self._ports[counts.index(most)])
+        if self.chip.look(number).status != w5500.LISTENING:
+            return False  # it has just got a client
+        self._listen(number)
+        return True
+
+    def _accept(self, number):
+        port = self._listening[number]
+        connection = Connection(self, number, self.chip.peer(), port)
+        asyncio.create_task(self._session(connection, self._handlers[port]))
+        self._connections[number] = connection
+        self._listening[number] = 0
+        self._balance()
+
+    async def _session(self, connection, handler):
+        try:
+            await handler(connection)
+        finally:
+            connection.abort()  # does nothing after close(); a socket must not get lost
+
+    def release(self, number):
+        """A connection is done with its socket, which listens again. Raises nothing."""
+        self._connections[number] = None
+        try:
+            self.chip.close(number)
+            self._listen(number)
+        except OSError:
+            pass  # the patrol tries again

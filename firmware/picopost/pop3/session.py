@@ -1,0 +1,195 @@
+"""One POP3 session: lines to the dialogue, listings and messages from the card to the client."""
+
+import asyncio
+import errno
+
+from picopost import event_log, limits
+from picopost.net.line_reader import TOO_LONG
+from picopost.net.server import GONE
+from picopost.pop3 import dialogue, replies
+from picopost.store import mboxrd
+from picopost.store.maildrop import Maildrop
+
+try:
+    from picopost.store.mboxrd_viper import finish_send, new_sending, send
+except ImportError:  # no native code for this processor
+    from picopost.store.mboxrd import finish_send, new_sending, send
+
+# The session's block is halved: text from the card, and behind it what goes to the wire.
+_HALF = limits.CARD_BLOCK // 2
+_LIMIT = limits.CARD_BLOCK + 8
+
+
+class Session:
+    """`post_office` has `hostname`, `verify`, `mailbox` and `sweep`."""
+
+    farewell = b"-ERR timed out, closing\r\n"
+
+    def __init__(self, channel, post_office):
+        self._channel = channel
+        self._office = post_office
+        self._dialogue = dialogue.Dialogue(post_office.hostname)
+        self._mailbox = None
+        self._maildrop = None
+        self._file = None
+        self._partial = False  # part of a multi-line answer is out
+        self._view = memoryview(channel.seat.block)
+
+    def release(self):
+        """Free the mailbox; a session that did not come to QUIT has deleted nothing."""
+        self._close_file()
+        if self._mailbox:
+            self._mailbox.in_use = False
+            self._mailbox = None
+
+    async def run(self):
+        """From the greeting to the end of the session."""
+        channel = self._channel
+        talk = self._dialogue
+        await channel.write(talk.greeting())
+        channel.read_idle = limits.POP3_LOGIN_IDLE
+        while True:
+            line = await channel.reader.readline(limits.MAX_POP3_LINE)
+            if line is None:
+                return
+            try:
+                if line is TOO_LONG:
+                    reply, action = talk.too_long(), dialogue.NOTHING
+                else:
+                    reply, action = talk.command(line)
+                if action == dialogue.RETRIEVE:
+                    await self._retrieve(reply)
+                    reply = None
+                elif action == dialogue.LISTING:
+                    await self._list(reply, talk.listing_line)
+                    reply = None
+                elif action == dialogue.UID_LISTING:
+                    await self._list(reply, talk.uid_listing_line)
+                    reply = None
+                elif action == dialogue.LOGIN:
+                    reply = await self._login()
+                elif action == dialogue.UPDATE:
+                    reply = await self._update()
+            except OSError as error:
+                if self._partial or error.errno in GONE:
+                    raise  # closing the connection is the only way left to say "broken"
+                self._close_file()
+                event_log.log("card_fault", peer=channel.peer, error=str(error))
+                talk.errors += 1
+                reply = replies.STORE_FAILED
+            if reply:
+                await channel.reply(reply)
+            if action in (dialogue.QUIT, dialogue.UPDATE):
+                break
+            if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:
+                break
+        await channel.flush()
+
+    async def _login(self):
+        talk = self._dialogue
+        peer = self._channel.peer
+        self._channel.expect(limits.LOGIN_TIME)
+        name = await self._office.verify(talk.user, talk.password)
+        if name is None:
+            event_log.log("refused", peer=peer, service="pop3", user=talk.user,
+                          why="wrong user name or password")
+            return talk.refused(replies.WRONG_CREDENTIALS)
+        try:
+            mailbox = self._office.mailbox(name)
+            if mailbox.in_use:
+                event_log.log("refused", peer=peer, service="pop3", user=name,
+                              why="another session has this maildrop open")
+                return talk.refused(replies.IN_USE)
+            mailbox.in_use = True
+            self._mailbox = mailbox
+            self._maildrop = Maildrop(mailbox)
+            await self._maildrop.open(self._pause)
+        except OSError as error:
+            self.release()
+            event_log.log("card_fault", peer=peer, error=str(error))
+            return talk.refused(replies.STORE_FAILED)
+        self._channel.read_idle = limits.POP3_IDLE
+        event_log.log("login", peer=peer, service="pop3", user=name,
+                      messages=self._maildrop.count)
+        return talk.logged_in(self._maildrop)
+
+    async def _list(self, reply, line_into):
+        """Stream a listing through the block, line by line."""
+        channel = self._channel
+        buffer = channel.seat.block
+        at = len(reply)
+        buffer[:at] = reply
+        for number in range(1, self._maildrop.count + 1):
+            if not number & 31:  # 32 lines are about 20 ms on an RP2040
+                await asyncio.sleep_ms(0)
+            at = line_into(number, buffer, at)
+            if at > _HALF - limits.MAX_POP3_LISTING_LINE:
+                self._partial = True
+                await channel.write(self._view[:at])
+                at = 0
+        buffer[at : at + 3] = b".\r\n"
+        await channel.write(self._view[: at + 3])
+        self._partial = False
+
+    async def _retrieve(self, reply):
+        """Stream a message, or the top of one. Raises OSError when it cannot be read whole."""
+        channel = self._channel
+        block = channel.seat.block
+        view = self._view
+        number = self._dialogue.message
+        self._file, rest = self._maildrop.open_message(number)
+        state = new_sending(self._dialogue.lines)
+        target = _HALF + len(reply)
+        block[_HALF:target] = reply
+        state[mboxrd.TARGET] = target
+        # First up to a sector's edge, from there on whole sectors: nothing is read twice.
+        wanted = _HALF - self._file.tell() % 512
+        while rest and not state[mboxrd.ENDED]:
+            await self._office.ready()
+            count = self._file.readinto(view[: min(wanted, rest)])
+            if not count:
+                raise OSError(errno.EIO)
+            rest -= count
+            wanted = _HALF
+            state[mboxrd.SOURCE] = 0
+            while state[mboxrd.SOURCE] < count and not state[mboxrd.ENDED]:
+                send(state, block, count, block, _LIMIT)
+                if state[mboxrd.SOURCE] < count and not state[mboxrd.ENDED]:
+                    await self._drain(state)
+        if state[mboxrd.TARGET] > _LIMIT - 16:
+            await self._drain(state)
+        state[mboxrd.TARGET] = finish_send(state, block)
+        await self._drain(state)
+        self._partial = False
+        self._close_file()
+        event_log.log("fetched", peer=channel.peer, service="pop3", mailbox=self._mailbox.name,
+                      message=number, octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
+
+    async def _drain(self, state):
+        self._partial = True
+        await self._channel.write(self._view[_HALF : state[mboxrd.TARGET]])
+        state[mboxrd.TARGET] = _HALF
+
+    async def _update(self):
+        """QUIT: the deletions are on the card before the client hears +OK."""
+        ok = True
+        try:
+            deleted = await self._maildrop.commit(self._pause)
+            if deleted:
+                event_log.log("deleted", peer=self._channel.peer, mailbox=self._mailbox.name,
+                              messages=deleted)
+                self._office.sweep(self._mailbox)
+        except OSError as error:
+            ok = False
+            event_log.log("card_fault", peer=self._channel.peer, error=str(error))
+        return self._dialogue.updated(ok)
+
+    async def _pause(self):
+        self._channel.expect(limits.CARD_TIME)
+        await self._office.ready()
+        await asyncio.sleep_ms(0)
+
+    def _close_file(self):
+        if self._file:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,114 @@
+"""What the services share: who is who, whose mailbox is where, and whether there is room."""
+
+import asyncio
+import os
+
+from picopost import accounts, event_log, limits
+from picopost.smtp import replies
+from picopost.store.index import IndexDamaged
+from picopost.store.mailbox import Mailbox
+
+
+class PostOffice:
+    """`known` is what accounts.read() gave; `card` offers `wait_ready()`; `root` is its mount."""
+
+    def __init__(self, settings, known, card, root):
+        self.hostname = settings["hostname"]
+        self.max_message_size = settings["max_message_size"]
+        self._domains = [domain.lower().encode() for domain in settings["domains"]]
+        self._domains.append(self.hostname.lower().encode())
+        self._domains.append(self.hostname.lower().encode() + b".local")
+        self._catch_all = settings["catch_all"]
+        self._accounts = known
+        self._card = card
+        self._root = root
+        self._mailboxes = {}
+
+    def open(self):
+        """Open every account's mailbox. A damaged one is left alone and refuses its mail."""
+        top = self._root + "/mail"
+        try:
+            os.mkdir(top)
+        except OSError as error:
+            if error.errno != 17:  # EEXIST
+                raise
+        for name in self._accounts:
+            if len(self._mailboxes) == limits.MAX_MAILBOXES:
+                event_log.log("mailbox_closed", mailbox=name, why="too many accounts")
+                continue
+            mailbox = Mailbox(name, f"{top}/{name}")
+            try:
+                mailbox.open(event_log.log)
+                self._mailboxes[name] = mailbox
+            except IndexDamaged as error:
+                event_log.log("mailbox_closed", mailbox=name, why=str(error))
+
+    def close(self):
+        """Let go of all files; what was acknowledged is on the card already."""
+        for mailbox in self._mailboxes.values():
+            mailbox.close()
+        self._mailboxes.clear()
+
+    def mailbox(self, name):
+        """The open mailbox of an account; OSError when it is out of order."""
+        try:
+            return self._mailboxes[name]
+        except KeyError:
+            raise OSError(5, "mailbox " + name + " is out of order")
+
+    def use_address(self, address):
+        """From now on mail for user@[address] is ours too (RFC 5321 section 4.1.3)."""
+        self._domains.append(b"[" + address.encode() + b"]")
+        self._domains.append(address.encode())  # as devices write it
+
+    def resolve(self, local_part, domain):
+        """The mailbox that a mail address means, or None. Other people's domains mean none."""
+        if domain and domain.lower() not in self._domains:
+            return None
+        name = local_part.lower()
+        for known in self._accounts:
+            if name == known.encode():
+                return known
+        if name == b"postmaster":  # RFC 5321 4.5.1: it always exists
+            for known in self._accounts:
+                return self._catch_all or known
+        return self._catch_all
+
+    def admit(self, name, size):
+        """None, or the Reply that refuses a message of `size` octets (0: not known yet)."""
+        mailbox = self._mailboxes.get(name)
+        if mailbox is None:
+            return replies.LOCAL_ERROR
+        if mailbox.index.live >= limits.MAX_MESSAGES:
+            return replies.MAILBOX_FULL
+        state = os.statvfs(self._root)
+        if state[0] * state[3] < size + limits.MIN_FREE:
+            return replies.CARD_FULL
+        return None
+
+    async def verify(self, user, password):
+        """The mailbox that name and password open, or None."""
+        name, at, domain = user.partition(b"@")
+        if at and domain.lower() not in self._domains:
+            name = user
+        try:
+            name = name.decode().lower()
+        except UnicodeError:
+            name = ""
+        return name if await accounts.verify(self._accounts, name, password) else None
+
+    async def ready(self):
+        """Wait, with others running, until the card takes commands."""
+        await self._card.wait_ready()
+
+    def sweep(self, mailbox):
+        """Give the space of deleted messages back, in the background."""
+        asyncio.create_task(self._sweep(mailbox))
+
+    async def _sweep(self, mailbox):
+        try:
+            for _ in mailbox.sweep():
+                await self.ready()
+                await asyncio.sleep_ms(0)
+        except OSError as error:  # the next start does it again
+            event_log.log("card_fault", mailbox=mailbox.name, error=str(error))

@@ -1,0 +1,147 @@
+"""One message from DATA to the card, for all its mailboxes, in constant memory.
+
+The text passes through one card block. A message that ends while still in it is appended to
+each mailbox's shared segment; a larger one streams into a segment of its own, block by block.
+"""
+
+from picopost import clock, limits
+from picopost.store import mboxrd
+
+try:
+    from picopost.store.mboxrd_viper import receive
+except ImportError:  # no native code for this processor
+    from picopost.store.mboxrd import receive
+
+_NO_UID = b"00000000.00000000"
+
+
+class Delivery:
+    """`block` is a bytearray of CARD_BLOCK + 8: what passes the end moves to the start.
+
+    octets   size on the wire so far, trace lines included, as POP3 will announce it
+    ended    CRLF.CRLF was seen
+    """
+
+    def __init__(self, block, mailboxes, reverse_path, received, protocol, by, forward_path):
+        """Compose the trace lines. `received` is the from-clause, `by` our host name, `protocol`
+        one of RFC 3848, `forward_path` the only recipient's or None (RFC 5321 section 4.4).
+        """
+        self._block = block
+        self._view = memoryview(block)
+        self._mailboxes = mailboxes
+        self._large = None
+        date = clock.now()
+        trace = b"From %s %s\n" % (reverse_path or b"MAILER-DAEMON", clock.from_line_date())
+        self._from_line = len(trace)
+        trace += b"Return-Path: <%s>\nReceived: from %s\n\tby %s with %s id " % (
+            reverse_path, received, by, protocol)
+        self._uid_at = len(trace) + 9
+        trace += _NO_UID
+        if forward_path is not None:
+            trace += b"\n\tfor <%s>" % forward_path
+        trace += b";\n\t%s\n" % clock.mail_date()
+        if len(trace) > limits.MAX_TRACE:
+            raise ValueError("trace lines too long")
+        self._date = date
+        block[: len(trace)] = trace
+        self._state = mboxrd.new_receiving()
+        self._state[mboxrd.TARGET] = len(trace)
+        self._trace_octets = len(trace) - self._from_line + trace.count(b"\n") - 1
+
+    @property
+    def octets(self):
+        return self._state[mboxrd.OCTETS] + self._trace_octets
+
+    @property
+    def content_octets(self):
+        """Without the trace lines: what the SIZE extension counts (RFC 1870 section 5)."""
+        return self._state[mboxrd.OCTETS]
+
+    @property
+    def ended(self):
+        return self._state[mboxrd.ENDED]
+
+    @property
+    def flags(self):
+        return self._state[mboxrd.FLAGS]
+
+    def feed(self, source, start, end):
+        """Take source[start:end] as far as the block has room; returns where it stopped.
+
+        Stops for good behind CRLF.CRLF (`ended`). When it returns less than `end` and not ended,
+        call `spill` (or `discard`) and feed the rest.
+        """
+        state = self._state
+        state[mboxrd.SOURCE] = start
+        receive(state, source, end, self._block, limits.CARD_BLOCK + 8)
+        return state[mboxrd.SOURCE]
+
+    @property
+    def full(self):
+        """The block wants to be spilled before more can be fed."""
+        return self._state[mboxrd.TARGET] > limits.CARD_BLOCK
+
+    def discard(self):
+        """Forget what the block holds: the rest of a refused message is only drained."""
+        self._state[mboxrd.TARGET] = 0
+
+    def spill(self):
+        """Write one whole block for each mailbox. Raises OSError; then call `abort`."""
+        if self._large is None:
+            self._large = []
+            for mailbox in self._mailboxes:
+                self._large.append(mailbox.begin())
+        view = self._view
+        whole = view[: limits.CARD_BLOCK]
+        for large in self._large:
+            if not large.size:
+                self._stamp(large.mailbox, False)
+            large.write(whole)
+        rest = self._state[mboxrd.TARGET] - limits.CARD_BLOCK
+        view[:rest] = view[limits.CARD_BLOCK : limits.CARD_BLOCK + rest]
+        self._state[mboxrd.TARGET] = rest
+
+    def commit(self):
+        """The last of it, and the records. When this returns, the message is safe for everybody.
+
+        Raises OSError when any mailbox failed; then no mailbox has it.
+        """
+        if self._state[mboxrd.TARGET] >= limits.CARD_BLOCK:
+            self.spill()
+        length = self._state[mboxrd.TARGET] + 1
+        self._block[length - 1] = 10  # the blank line that ends a message in mbox
+        done = []
+        try:
+            if self._large is None:
+                for mailbox in self._mailboxes:
+                    self._stamp(mailbox, True)
+                    mailbox.append(self._block, length, self._from_line, self.octets, self._date)
+                    done.append(mailbox)
+            else:
+                rest = self._view[:length]
+                while self._large:
+                    large = self._large[-1]
+                    large.write(rest)
+                    large.commit(self._uid_at, self._from_line, self.octets, self._date)
+                    done.append(large.mailbox)
+                    self._large.pop()
+        except OSError:
+            # Nobody was told of the copies that did get through: they go again, or the sender's
+            # next try would bring them twice.
+            for mailbox in done:
+                mailbox.retract()
+            self.abort()
+            raise
+
+    def abort(self):
+        """Free what was written; nothing of the message remains."""
+        for large in self._large or ():
+            large.abort()
+        self._large = None
+
+    def _stamp(self, mailbox, final):
+        """Name the copy in its Received line: unique-id as POP3 shows it."""
+        index = mailbox.index
+        at = self._uid_at - 9
+        self._block[at : at + 17] = b"%08x.%08x" % (index.uid_validity,
+                                                    index.next_uid if final else 0)

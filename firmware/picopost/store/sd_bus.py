@@ -1,0 +1,257 @@
+"""An SD card's SPI mode, one step on the wire a method (SD Physical Layer Simplified Specification,
+chapter 7; a bare section number in a comment is a section of it).
+
+Every SPI call costs 15 to 50 us on the board, a hundred octets of transfer, so that a step is one
+call where it can be: a command and its response are exchanged at once, a data block goes out with
+its token, its CRC and its response. All steps work in one buffer and allocate nothing.
+
+What is not as it should be raises OSError(errno, text).
+"""
+
+from errno import EIO, ENODEV, ETIMEDOUT
+from struct import pack_into
+from time import ticks_add, ticks_diff, ticks_ms
+
+from micropython import const
+
+try:
+    from picopost.store.crc_viper import copy_crc16, crc7
+except ImportError:  # no native code on this machine
+    from picopost.store.crc import copy_crc16, crc7
+from picopost.store.crc import crc16
+
+BLOCK = const(512)
+START_BLOCK = const(0xFE)  # 7.3.3.2: of every block read, and of one written by CMD24
+START_BLOCK_MULTIPLE = const(0xFC)  # of a block written by CMD25
+
+_HEAD = const(20)  # an idle octet, the command's 6, N_CR of at most 8 (7.5.4), R3's 5
+_OUT = const(518)  # an idle octet (N_WR), token, 512 of data, CRC16, response, and a spare
+_IDENTIFICATION_BAUDRATE = const(400_000)  # 6.4.1
+_READ_MS = const(250)  # three times the 100 ms in which 4.6.2.1 wants a block to begin
+_BUSY_MS = const(500)  # 4.6.2.2: 250 ms, 500 ms for SDXC
+
+
+class SdBus:
+    """One card on its own `machine.SPI` bus behind `chip_select`, a `machine.Pin`.
+
+    `stuck` tells that the card was still busy at its deadline: only CMD0 may end that.
+    """
+
+    def __init__(self, spi, chip_select):
+        self.stuck = False
+        self._spi = spi
+        self._chip_select = chip_select
+        self._command = bytearray(b"\xff" * _HEAD)
+        self._frame = bytearray(_HEAD + BLOCK + 2)
+        view = memoryview(self._frame)
+        self._head = view[:_HEAD]
+        self._out = view[:_OUT]
+        # Where the token stands in the head decides how much of its block is still to come.
+        self._rest = [view[_HEAD : at + 1 + BLOCK + 2] for at in range(_HEAD)]
+        self._response_at = 0
+        self._open = 0  # the data command that the card may still be busy with
+        chip_select.init(chip_select.OUT, value=1)
+
+    def wake(self):
+        """Give an unselected card the 74 slow clocks that it needs after power-on (6.4.1)."""
+        self.clock(_IDENTIFICATION_BAUDRATE)
+        self._chip_select(1)
+        self._spi.readinto(self._head, 0xFF)
+
+    def clock(self, baudrate):
+        self._spi.init(baudrate=baudrate)
+
+    def select(self):
+        self._chip_select(0)
+
+    def release(self):
+        """Deselect; it takes the card eight clocks to let go of MISO."""
+        self._chip_select(1)
+        self._spi.write(b"\xff")
+
+    def exchange(self, index, argument):
+        """Send a command to the selected card and return its R1 (7.3.2.1)."""
+        command = self._command
+        frame = self._frame
+        pack_into(">BI", command, 1, 0x40 | index, argument)
+        command[6] = crc7(command, 1) << 1 | 1
+        self._spi.write_readinto(command, self._head)
+        first = 8 if index == 12 else 7  # CMD12: a stuff byte, which may look like a response
+        for at in range(first, first + 9):
+            if frame[at] < 0x80:
+                self._response_at = at
+                return frame[at]
+        raise OSError(ETIMEDOUT, f"CMD{index}: no response")
+
+    def command(self, index, argument):
+        """Select, send a command that moves no data, deselect; return R1."""
+        self.select()
+        try:
+            return self.exchange(index, argument)
+        finally:
+            self.release()
+
+    def word(self):
+        """The 32 bits behind the last R1 (R3 and R7, 7.3.2.4)."""
+        at = self._response_at + 1
+        return int.from_bytes(self._frame[at : at + 4], "big")
+
+    def status(self):
+        """Both octets of CMD13's R2 (7.3.2.3): 0 is a card without complaints.
+
+        Reading clears the error bits: what is lost here is not told again.
+        """
+        return self.exchange(13, 0) << 8 | self._frame[self._response_at + 1]
+
+    def start(self, index, argument):
+        """Send a command that moves data; anything but a clean R1 raises."""
+        self._open = index
+        response = self.exchange(index, argument)
+        if response:
+            raise OSError(EIO, f"CMD{index}: R1 {response:#04x}")
+
+    def receive(self, buf, offset):
+        """Read the next block to `buf[offset:]`."""
+        at = self._await_token()
+        frame = self._frame
+        self._spi.readinto(self._rest[at], 0xFF)
+        crc = copy_crc16(frame, 0, buf, at + 1, offset)
+        if self._open == 17:
+            self._open = 0
+        if crc != frame[at + 1 + BLOCK] << 8 | frame[at + 2 + BLOCK]:
+            raise OSError(EIO, "CRC error in the block read")
+
+    def read_register(self, index):
+        """The 16 octets of the CSD (CMD9) or CID (CMD10) register."""
+        self.select()
+        try:
+            self.start(index, 0)
+            at = self._await_token()
+            frame = self._frame
+            end = at + 1 + 16 + 2
+            if end > _HEAD:
+                self._spi.readinto(memoryview(frame)[_HEAD:end], 0xFF)
+        finally:
+            self._open = 0
+            self.release()
+        register = bytes(frame[at + 1 : end - 2])
+        if crc16(register) != frame[end - 2] << 8 | frame[end - 1]:
+            raise OSError(EIO, f"CMD{index}: CRC error in the register")
+        return register
+
+    def send(self, token, buf, offset):
+        """Write the block at `buf[offset:]`; the card is busy when it has accepted it."""
+        frame = self._frame
+        frame[0] = 0xFF
+        frame[1] = token
+        crc = copy_crc16(buf, 0, frame, offset, 2)
+        pack_into(">HH", frame, _OUT - 4, crc, 0xFFFF)
+        self._spi.write_readinto(self._out, self._out)
+        response = frame[_OUT - 2]
+        if response == 0xFF:
+            response = frame[_OUT - 1]
+        code = response & 0x1F  # 7.3.3.1
+        if code & 0x11 == 0x01 and self._open == 24:
+            self._open = 0
+        if code == 0x05:
+            return
+        if code == 0x0B:
+            raise OSError(EIO, "CRC error in the block written (0x0B)")
+        if code == 0x0D:
+            raise OSError(EIO, "write rejected (0x0D)")
+        raise OSError(EIO, f"no data response ({response:#04x})")
+
+    def _await_token(self):
+        """Find the next block's token in the head and return where; data follows it at once."""
+        frame = self._frame
+        start = self._response_at + 1  # the exchange of the command may have brought it already
+        self._response_at = _HEAD - 1
+        deadline = None
+        while True:
+            at = frame.find(b"\xfe", start, _HEAD)
+            if at >= 0:
+                return at
+            if frame.count(b"\xff", start, _HEAD) != _HEAD - start:
+                for at in range(start, _HEAD):
+                    if frame[at] != 0xFF:  # 7.3.3.3
+                        raise OSError(EIO, f"data error token {frame[at]:#04x}")
+            if deadline is None:
+                deadline = ticks_add(ticks_ms(), _READ_MS)
+            elif ticks_diff(deadline, ticks_ms()) <= 0:
+                raise OSError(ETIMEDOUT, f"no data within {_READ_MS} ms")
+            self._spi.readinto(self._head, 0xFF)
+            start = 0
+
+    def wait_not_busy(self, limit=_BUSY_MS):
+        """Clock the selected card until it lets MISO rise, for `limit` milliseconds at most."""
+        deadline = None
+        while True:
+            self._spi.readinto(self._head, 0xFF)
+            if self._frame[_HEAD - 1] == 0xFF:
+                return
+            if deadline is None:
+                deadline = ticks_add(ticks_ms(), limit)
+            elif ticks_diff(deadline, ticks_ms()) <= 0:
+                self.stuck = True
+                raise OSError(ETIMEDOUT, f"busy for more than {_BUSY_MS} ms")
+
+    def looks_ready(self):
+        """One short look whether the card is still busy with what was written."""
+        self.select()
+        self._spi.readinto(self._head, 0xFF)
+        self.release()
+        return self._frame[_HEAD - 1] == 0xFF
+
+    def stop_reading(self):
+        """End CMD18; its R1 may complain of what lies behind the last block (4.3.3)."""
+        self.exchange(12, 0)
+        self._open = 0
+        if self._frame[_HEAD - 1] != 0xFF:
+            self.wait_not_busy()
+
+    def stop_writing(self):
+        """End CMD25 when its last block was accepted; the card is busy then."""
+        self.wait_not_busy()
+        self._spi.write(b"\xfd\xff")
+        self._open = 0
+
+    def abort(self):
+        """Get the selected card out of a transfer that failed, and its status (R2).
+
+        0 from a card that is stuck; -1 when it does not answer as one that has been initialised
+        since it was given power.
+        """
+        try:
+            self._spi.readinto(self._frame, 0xFF)  # the rest of a block, whichever way it goes
+            if self._open in (24, 25) and not self.stuck:
+                self.wait_not_busy()
+            if self._open and not self.stuck:
+                self._open = 0
+                self.exchange(12, 0)  # 7.3.3.1: after an error CMD12, not the stop token
+                self.wait_not_busy()
+        except OSError:
+            pass  # CMD13 tells more
+        if self.stuck:
+            return 0
+        for _ in range(2):
+            try:
+                status = self.status()
+            except OSError:
+                continue
+            if not status & 0x0100:
+                return status
+        return -1
+
+    def reset(self):
+        """CMD0: to SPI mode and idle state (7.2.1). OSError when nobody answers as a card would."""
+        self.stuck = False
+        for _ in range(4):
+            try:
+                if self.command(0, 0) == 1:
+                    return
+            except OSError:
+                pass  # said below, once
+            self.select()
+            self._spi.readinto(self._frame, 0xFF)  # it may be in a block that nobody ended
+            self.release()
+        raise OSError(ENODEV, "no card answers")

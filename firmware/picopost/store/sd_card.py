@@ -1,0 +1,279 @@
+"""An SD card as a block device for `vfs.VfsFat`, which never takes a failure for success.
+
+    card = SdCard(machine.SPI(1, sck=..., mosi=..., miso=...), machine.Pin(13))
+    vfs.mount(vfs.VfsFat(card), "/sd")          # mounting opens the card
+
+Every command and block carries a CRC; a failed read or write is tried again after a reset of the
+card and at half the clock, then raised. VfsFat lets an OSError of the device through as it is, to
+whoever called `write`, `flush` or `close`; it ignores return values. FatFs keeps what it could
+not write marked dirty, so a later `flush` tries it again; still, an exception means that this
+file's latest data may be incomplete.
+
+The card programs while the caller goes on: `writeblocks` returns when the last block has been
+accepted. The next operation, or the sync that `flush` ends with, waits for the card to finish and
+asks for its status. If that shows that an accepted block was lost, FatFs' memory of the card is
+wrong, and whose data it was is not known any more; so from then on everything raises, for every
+file, until the card is opened again (`umount`, then mount). So it is when the card was pulled,
+exchanged or without power, even when the same card is back: a PC may have written to it.
+
+Source: SD Physical Layer Simplified Specification; a bare number is a section of it.
+"""
+
+import asyncio
+from errno import EINVAL, EIO, ENODEV
+from time import ticks_diff, ticks_ms
+
+from micropython import const
+
+from picopost.store.sd_bus import BLOCK, START_BLOCK, START_BLOCK_MULTIPLE, SdBus
+from picopost.store.sd_identify import identify
+
+_EROFS = const(30)
+_TRIES = const(3)
+_SLOWEST = const(1_500_000)  # retries do not go below
+_BUSY_MS = const(500)  # as in sd_bus.py
+_WP_VIOLATION = const(0x20)  # in R2
+
+
+class SdCard:
+    """A block device of 512-octet blocks on an SPI bus of its own.
+
+    `baudrate` is the clock in bits a second that reading and writing start with. `cid` (16
+    octets, 5.2) tells cards apart, `blocks` is the size, `high_capacity` tells SDHC and SDXC from
+    SDSC. `blocks_read`, `blocks_written`, `retries` and `errors` count since the beginning;
+    `last_error` is the text of the latest error, of one that a retry healed too.
+
+    Methods raise OSError(errno, text): EIO and ETIMEDOUT for what failed three times, ENODEV when
+    the card is not there or not the one that was opened, EROFS when it is write protected,
+    EINVAL for what no block device is asked. They block the caller: 250 ms for a block that does
+    not come, 500 ms for a card that stays busy, times three.
+    """
+
+    def __init__(self, spi, chip_select, *, baudrate=24_000_000):
+        self.baudrate = self._full_baudrate = baudrate
+        self.cid = None
+        self.blocks = 0
+        self.high_capacity = False
+        self.write_protected = False
+        self.blocks_read = self.blocks_written = self.retries = self.errors = 0
+        self.last_error = None
+        self._bus = SdBus(spi, chip_select)
+        self._at = 0  # the block that is being read or written
+        self._aborted = 0  # what SdBus.abort told of the last transfer that failed
+        self._unsettled = False  # a write that the card was not yet asked about, from ...
+        self._first = 0  # ... this block on, ...
+        self._written_at = 0  # ... done at this time
+        self._fault = (ENODEV, "SD: not opened")
+
+    # --- the block protocol -------------------------------------------------------------------
+
+    def readblocks(self, block, buf, offset=0):
+        """Read `len(buf)` octets, a multiple of 512, from block number `block` on."""
+        self._transfer(False, block, buf, offset)
+
+    def writeblocks(self, block, buf, offset=0):
+        """Write `buf`, a multiple of 512 octets, from block number `block` on."""
+        self._transfer(True, block, buf, offset)
+
+    def ioctl(self, operation, argument):
+        """MicroPython's block device requests; the answer to an unknown one is -EINVAL."""
+        if operation == 1:
+            self.open()
+        elif operation == 2:
+            self.close()
+        elif operation == 3:
+            self.sync()
+        elif operation == 4:
+            return self.blocks
+        elif operation == 5:
+            return BLOCK
+        elif operation != 6:  # an erase before writing is not needed
+            return -EINVAL
+        return 0
+
+    # --- the card -----------------------------------------------------------------------------
+
+    def open(self):
+        """Initialise the card in the slot, whichever it is, at full clock."""
+        self._unsettled = False
+        self.baudrate = self._full_baudrate
+        self._bus.wake()
+        self._bus.select()
+        try:
+            self._bus.wait_not_busy()  # a reset of the board does not stop a card's programming
+        except OSError:
+            pass  # CMD0 is what is left for it
+        finally:
+            self._bus.release()
+        self._initialise()
+        self._fault = None
+
+    def close(self):
+        """Sync; whatever is asked of the card afterwards raises until it is opened."""
+        self.sync()
+        self._fault = (ENODEV, "SD: not opened")
+
+    def sync(self):
+        """Wait until all that was written is on the card for good, or raise."""
+        self._check()
+        if self._unsettled:
+            self._settle()
+
+    def ready(self):
+        """Whether the next operation need not wait for the card to finish an earlier write."""
+        return not self._unsettled or self._bus.looks_ready()
+
+    async def wait_ready(self):
+        """Let others run until what is written now is on the card for good, or raise."""
+        mark = self.blocks_written
+        while self._unsettled and self.blocks_written == mark:
+            if self._bus.looks_ready() or self._busy_left() <= 0:
+                self._settle()
+            else:
+                await asyncio.sleep_ms(1)
+        self._check()
+
+    # --- reading and writing ------------------------------------------------------------------
+
+    def _transfer(self, writing, block, buf, offset):
+        self._check()
+        count = len(buf) // BLOCK
+        if offset or len(buf) % BLOCK or block < 0 or block + count > self.blocks:
+            raise OSError(EINVAL, f"SD: block {block}: {len(buf)} octets at offset {offset}")
+        if writing and self.write_protected:
+            raise OSError(_EROFS, "SD: the card is write protected")
+        if self._unsettled:
+            self._settle()
+        tries = _TRIES
+        while count:
+            try:
+                if writing:
+                    self._write(block, buf, count)
+                else:
+                    self._read(block, buf, count)
+                return
+            except OSError as error:
+                code, text = error.args
+            self._note(f"SD: block {self._at}: {text}")
+            tries -= 1
+            self._restart()
+            if writing and self._aborted & _WP_VIOLATION:
+                raise OSError(_EROFS, f"SD: block {self._at}: write protected")
+            if not tries:
+                raise OSError(code, self.last_error)
+            self.retries += 1
+
+    def _read(self, block, buf, count):
+        bus = self._bus
+        # 4.3.3: reading on past the last block is an error, which would be told after a write.
+        multiple = count > 1 and block + count < self.blocks
+        bus.select()
+        try:
+            for at in range(count):
+                self._at = block + at
+                if not multiple:
+                    bus.start(17, self._address(self._at))
+                elif at == 0:
+                    bus.start(18, self._address(block))
+                bus.receive(buf, at * BLOCK)
+            if multiple:
+                bus.stop_reading()
+        except OSError:
+            self._aborted = bus.abort()
+            raise
+        finally:
+            bus.release()
+        self.blocks_read += count
+
+    def _write(self, block, buf, count):
+        bus = self._bus
+        self._at = block
+        bus.select()
+        try:
+            if count == 1:
+                bus.start(24, self._address(block))
+                bus.send(START_BLOCK, buf, 0)
+            else:
+                bus.start(25, self._address(block))
+                for at in range(count):
+                    if at:
+                        bus.wait_not_busy()
+                        self._at = block + at
+                    bus.send(START_BLOCK_MULTIPLE, buf, at * BLOCK)
+                bus.stop_writing()
+        except OSError:
+            self._aborted = bus.abort()
+            raise
+        finally:
+            bus.release()
+        self.blocks_written += count
+        self._first = block
+        self._written_at = ticks_ms()
+        self._unsettled = True
+
+    def _address(self, block):
+        return block if self.high_capacity else block * BLOCK
+
+    def _busy_left(self):
+        return max(0, _BUSY_MS - ticks_diff(ticks_ms(), self._written_at))
+
+    def _settle(self):
+        """Wait for the end of the last write and ask the card how it went (CMD13)."""
+        bus = self._bus
+        bus.select()
+        try:
+            bus.wait_not_busy(self._busy_left())
+            status = bus.status()
+            code, text = EIO, f"accepted, then status {status:#06x}"
+        except OSError as error:
+            status = -1
+            code, text = error.args
+        finally:
+            bus.release()
+        self._unsettled = False
+        if status:
+            self._lose(code, f"SD: blocks {self._first} to {self._at}: {text}")
+
+    # --- faults -------------------------------------------------------------------------------
+
+    def _note(self, text):
+        self.errors += 1
+        self.last_error = text
+
+    def _lose(self, code, text):
+        """Nothing more goes to this card, or comes from it, until it is opened again."""
+        self._fault = (code, text)
+        self._note(text)
+        raise OSError(code, text)
+
+    def _check(self):
+        if self._fault:
+            raise OSError(*self._fault)
+
+    def _restart(self):
+        """Initialise the card anew, after an error, at half the clock."""
+        cid = self.cid
+        self.baudrate = max(self.baudrate // 2, _SLOWEST)
+        self._bus.wake()
+        try:
+            self._initialise()
+        except OSError as error:
+            self._lose(*error.args)
+        if self.cid != cid:
+            self._lose(ENODEV, "SD: another card is in the slot")
+        if self._aborted < 0:
+            self._lose(ENODEV, "SD: the card was pulled or lost power")
+
+    def _initialise(self):
+        tries = _TRIES
+        while True:
+            try:
+                found = identify(self._bus)
+                break
+            except OSError as error:
+                code, text = error.args
+            tries -= 1
+            if not tries or code == ENODEV:
+                raise OSError(code, "SD: " + text)
+        self.cid, self.blocks, self.high_capacity, self.write_protected = found
+        self._bus.clock(self.baudrate)

@@ -1,0 +1,34 @@
+"""The host tools' command line: `python -m host_tools COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from host_tools import compile_command, run_command
+from host_tools.errors import UserError
+
+# command -> (what it does, adds its arguments, does it and returns the exit status)
+COMMANDS = {
+    "compile": ("compile every firmware file for the board and for the VM",
+                compile_command.arguments, compile_command.run),
+    "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
+}
+
+
+def main() -> int:
+    """Parse, dispatch, and turn what the user can mend into one line and status 1."""
+    parser = argparse.ArgumentParser(prog="python -m host_tools", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (summary, arguments, _) in COMMANDS.items():
+        arguments(commands.add_parser(name, help=summary, description=summary))
+    options = parser.parse_args()
+    try:
+        return COMMANDS[options.command][2](options)
+    except UserError as error:
+        print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

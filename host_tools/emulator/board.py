@@ -1,0 +1,184 @@
+"""One emulated board: the VM with the firmware, the chips around it, and its flash as a folder.
+
+Everything happens in `run`, in one thread: frames from the VM, sockets behind the W5500, lines
+from the console.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+from host_tools import firmware_build, vm
+from host_tools.emulator.card_image import CardImage
+from host_tools.emulator.channel import Channel
+from host_tools.emulator.chips.sd_card import SDCard
+from host_tools.emulator.chips.w5500 import W5500
+from host_tools.emulator.clock import BusClock
+from host_tools.emulator.faults import PowerCut
+from host_tools.emulator.lan import Lan, PortError
+from host_tools.emulator.radio import Radio
+from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
+
+DEVICE_MODULES = Path(__file__).parent / "device_modules"
+_STOP_TIME = 10  # s for the firmware to sync the card and leave
+_CTRL_C = b"\x03"
+
+
+class EmulatedBoard:
+    """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
+
+    After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
+    last lines that were no events (a traceback, say). The models are `sd_card`, `w5500` (or
+    None), `lan` (or None), `radio` (or None), all with their counters and faults.
+    """
+
+    def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
+                 heap_kib: int | None = None, main: Path | None = None):
+        self.definition = definition
+        self.flash = flash
+        self.port_offset = port_offset
+        self.heap_kib = heap_kib or definition["heap_kib"]
+        self.power_cut = False
+        self.console_tail: list[str] = []
+        self.clock = BusClock()
+        self.pins = Pins()
+        self.buses: dict[int, SpiBus] = {}
+        self.sd_card = SDCard(card)
+        self._attach(definition["sd_card"], self.sd_card)
+        self.lan: Lan | None = None
+        self.w5500: W5500 | None = None
+        self.radio: Radio | None = None
+        if definition["link"] == "wiznet":
+            self.lan = Lan(port_offset)
+            self.w5500 = W5500(self.lan)
+            self._attach(definition["wiznet"], self.w5500)
+            self.pins.outputs[definition["wiznet"]["reset"]] = (
+                lambda level: None if level else self.w5500.reset())
+            self.pins.inputs[definition["wiznet"]["interrupt"]] = (
+                lambda: not self.w5500.interrupt)
+        else:
+            self.radio = Radio()
+        self._main = main
+        self._process: subprocess.Popen | None = None
+        self._stop_by = 0.0
+        self._wake_ours, self._wake_theirs = socket.socketpair()
+        self._wake_ours.setblocking(False)
+
+    def _attach(self, wiring: dict, device: SpiDevice) -> None:
+        bus = self.buses.setdefault(wiring["spi"], SpiBus(self.clock))
+        bus.attach(device)
+        self.pins.outputs[wiring["cs"]] = lambda level: bus.select(device, not level)
+
+    def claim(self, ports: list[int]) -> None:
+        """Make sure that the outside ports are free. Raises PortError for the first that is not."""
+        lan = self.lan or Lan(self.port_offset)
+        lan.claim(ports)
+        if lan is not self.lan:
+            lan.close()
+
+    def run(self, on_line: Callable[[str], None]) -> int:
+        """Boot and serve until the firmware ends; `on_line` gets each console line.
+
+        Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
+        """
+        tree = firmware_build.build_for_vm()
+        channel = Channel(self.buses, self.pins, self.radio.ask if self.radio else None)
+        self._process = vm.start(
+            self.heap_kib, str(self._main or tree / "main.py"),
+            path=[DEVICE_MODULES, tree, tree / "lib"], cwd=self.flash,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in our terminal is ours to pass on
+            pass_fds=(channel.vm_end.fileno(),),
+            env={"PICOPOST_EMULATOR_FD": str(channel.vm_end.fileno()),
+                 "PICOPOST_PORT_OFFSET": str(self.port_offset)})
+        channel.vm_end.close()
+        try:
+            self._serve(channel, on_line)
+        except PowerCut:
+            self.power_cut = True
+        finally:
+            if self._process.poll() is None:
+                try:
+                    self._process.wait(0 if self.power_cut else _STOP_TIME)
+                except subprocess.TimeoutExpired:
+                    self._process.kill()
+            status = self._process.wait()
+            self._process.stdin.close()
+            self._process.stdout.close()
+            channel.close()
+            if self.lan:
+                self.lan.close()
+        return status
+
+    def stop(self) -> None:
+        """Ask the firmware to end, as Ctrl-C on its console does. From any thread or signal."""
+        self._wake_theirs.send(b"S")
+
+    def _serve(self, channel: Channel, on_line: Callable[[str], None]) -> None:
+        console = self._process.stdout
+        os.set_blocking(console.fileno(), False)
+        pending = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(channel, selectors.EVENT_READ, "chips")
+            selector.register(console, selectors.EVENT_READ, "console")
+            selector.register(self._wake_ours, selectors.EVENT_READ, "wake")
+            if self.w5500:
+                selector.register(self.w5500, selectors.EVENT_READ, "lan")
+            while True:
+                timeout = self._stop_by - time.monotonic() if self._stop_by else None
+                if timeout is not None and timeout <= 0:
+                    self._process.kill()
+                for key, _ in selector.select(timeout):
+                    if key.data == "chips":
+                        if not channel.service():
+                            selector.unregister(channel)
+                    elif key.data == "lan":
+                        self.w5500.poll()
+                    elif key.data == "wake":
+                        self._wake_ours.recv(100)
+                        self._ask_to_stop()
+                    else:
+                        data = console.read(65536)
+                        if not data:
+                            if data is None:
+                                continue
+                            if pending:
+                                self._line(pending, on_line)
+                            return
+                        *lines, pending = (pending + data).split(b"\n")
+                        for line in lines:
+                            self._line(line, on_line)
+                if self.lan and self.lan.port_error:
+                    raise PortError(str(self.lan.port_error))
+
+    def _line(self, line: bytes, on_line: Callable[[str], None]) -> None:
+        text = line.decode(errors="replace").rstrip("\r")
+        self.console_tail = [*self.console_tail[-30:], text]
+        on_line(text)
+
+    def _ask_to_stop(self) -> None:
+        if not self._stop_by:
+            self._stop_by = time.monotonic() + _STOP_TIME
+            try:
+                self._process.stdin.write(_CTRL_C)
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                pass  # it has ended by itself
+
+
+def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str]) -> None:
+    """Lay out the board's flash: its definition, settings and accounts; nothing of old stays."""
+    if flash.exists():
+        shutil.rmtree(flash)
+    flash.mkdir(parents=True)
+    (flash / "board.json").write_text(json.dumps(definition))
+    (flash / "settings.json").write_text(json.dumps(settings))
+    (flash / "accounts.txt").write_text("\n".join([*accounts, ""]))

@@ -1,0 +1,26 @@
+"""The firmware's event lines (firmware/picopost/event_log.py) as objects."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_FIELD = re.compile(r' ([a-z_0-9]+)=("(?:[^"\\]|\\.)*"|[^ "]*)')
+_LINE = re.compile(r"(\d+) ([a-z_0-9]+)((?: [a-z_0-9]+=(?:\"(?:[^\"\\]|\\.)*\"|[^ \"]*))*)")
+
+
+def parse(line: str) -> dict | None:
+    """{"event": name, "time": seconds since 1970 or 0, fields...}; None: not an event line.
+
+    Bare digits are numbers; the firmware quotes strings that look like them.
+    """
+    match = _LINE.fullmatch(line)
+    if not match:
+        return None
+    event: dict = {"event": match[2], "time": int(match[1])}
+    for name, value in _FIELD.findall(match[3]):
+        if value.startswith('"'):
+            event[name] = json.loads(value)
+        else:
+            event[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
+    return event

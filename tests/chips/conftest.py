@@ -1,0 +1,25 @@
+"""A W5500 on a LAN of its own, for the tests of this directory."""
+
+import pytest
+
+from host_tools.emulator.chips.w5500 import W5500
+from host_tools.emulator.lan import Lan
+from tests.chips.w5500_host import Host, free_offset
+
+
+@pytest.fixture
+def lan():
+    lan = Lan(free_offset())
+    yield lan
+    assert lan.port_error is None
+    lan.close()
+
+
+@pytest.fixture
+def chip(lan):
+    return W5500(lan, timeout_polls=50)
+
+
+@pytest.fixture
+def host(chip):
+    return Host(chip)

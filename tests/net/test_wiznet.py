@@ -1,0 +1,462 @@
+"""The W5500 link, in the MicroPython VM on the chip model: bring-up, streams, faults, costs."""
+
+import random
+import socket
+import threading
+import zlib
+
+import pytest
+
+from tests.net.wiznet_bench import (
+    BOARD, CONTROL, STATIC, WiznetBench, exchange, receive, receive_all, reset, until,
+)
+
+# Whatever the datasheet does not allow, the chip model warns of.
+pytestmark = pytest.mark.filterwarnings("error::UserWarning")
+
+PATTERN = bytes(n * 7 & 0xFF for n in range(251)) * 4  # as vm_services.py has it
+SOURCE = PATTERN * 300
+
+
+@pytest.fixture
+def bench():
+    bench = WiznetBench(STATIC)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def up(bench):
+    bench.up()
+    return bench
+
+
+# --- bringing up ----------------------------------------------------------------------------
+
+def test_static_address_needs_nothing_of_the_package(bench):
+    bench.up()
+    assert bench.vm.eval("link.address") == "192.168.77.9"
+    assert not bench.vm.eval("[name for name in sys.modules if 'adafruit' in name]")
+    assert bench.vm.eval("bytes(link.chip.addresses())") == bytes(
+        [192, 168, 77, 1, 255, 255, 255, 0, 2, 0x08, 0x43, 0x2D, 0x2B, 0x2A, 192, 168, 77, 9])
+
+
+def test_no_chip(bench):
+    bench.bench.pins.outputs.pop(BOARD["wiznet"]["cs"])  # its select line is broken: MISO floats
+    assert bench.vm.eval("up()") == "W5500: no chip answers, VERSIONR is 255"
+
+
+def test_no_cable(bench):
+    bench.lan.set_link(False)
+    bench.vm.exec("limits.CABLE_WAIT = 50")
+    assert "no link" in bench.vm.eval("up()")
+    bench.lan.set_link(True)
+    bench.up()
+
+
+@pytest.fixture
+def dhcp_bench():
+    bench = WiznetBench("dhcp")
+    yield bench
+    bench.close()
+
+
+def test_dhcp(dhcp_bench):
+    before = dhcp_bench.vm.eval("(gc.collect(), gc.mem_alloc())[1]")
+    dhcp_bench.up()
+    after = dhcp_bench.vm.eval("(gc.collect(), gc.mem_alloc())[1]")
+    assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
+    assert dhcp_bench.lan.dhcp.messages == {"DISCOVER": 1, "OFFER": 1, "REQUEST": 1, "ACK": 1}
+    assert after - before < 26_000  # octets of 64-bit heap, about 12,000 on a board
+    assert not dhcp_bench.chip.sockets[0].status  # and the socket is free again
+
+
+def test_dhcp_silence_has_an_end(dhcp_bench):
+    answer = dhcp_bench.lan.udp.pop(67)
+    sent = []
+    dhcp_bench.lan.udp[67] = lambda message: sent.append(message)
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 2")
+    assert dhcp_bench.vm.eval("up()") == "W5500: no DHCP server answers"
+    assert len(sent) == 4
+    dhcp_bench.lan.udp[67] = answer
+    dhcp_bench.up()
+
+
+def test_dhcp_server_that_answers_late(dhcp_bench):
+    answer = dhcp_bench.lan.udp.pop(67)
+    sent = []
+    dhcp_bench.lan.udp[67] = lambda message: (
+        sent.append(message) or answer(message) if len(sent) % 2 else sent.append(message))
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 2")
+    dhcp_bench.up()
+    assert len(sent) == 4  # both messages twice
+
+
+def test_dhcp_ignores_what_is_not_its_answer(dhcp_bench):
+    answer = dhcp_bench.lan.udp[67]
+    noise = random.Random(1)
+
+    def spoil(message):
+        reply = bytearray(answer(message))
+        strange.append(strange_reply(reply, len(strange)))
+        return strange[-1]
+
+    def strange_reply(reply, turn):
+        if turn == 0:
+            return b"\x02" * 4  # short
+        if turn == 1:
+            reply[4] ^= 1  # another client's xid
+        elif turn == 2:
+            reply[240:] = b"\x35\xff" * 200  # an option without end
+        elif turn == 3:
+            return noise.randbytes(700)  # longer than the package's buffer
+        return bytes(reply)
+
+    strange = []
+    dhcp_bench.lan.udp[67] = spoil
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 2; limits.DHCP_ATTEMPTS = 9")
+    dhcp_bench.up()
+    assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
+    assert len(strange) == 6
+
+
+def test_dhcp_lease_of_ten_days(dhcp_bench):
+    dhcp_bench.lan.dhcp.lease_seconds = 864_000
+    dhcp_bench.up()
+    assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
+
+
+def _due_in_a_second(answer):
+    """A server whose leases are to be renewed after a second (T1, RFC 2132 9.11)."""
+    def reply(message):
+        octets = answer(message)
+        at = octets.index(b"\x3a\x04") + 2
+        return octets[:at] + b"\0\0\0\1" + octets[at + 4 :]
+    return reply
+
+
+def test_dhcp_renewal_holds_nobody_up(dhcp_bench):
+    dhcp_bench.vm.exec("limits.PATROL = limits.DHCP_TIMES = limits.DHCP_RENEWAL_RETRY = 1;"
+                       "limits.DHCP_RETRY = 100")
+    dhcp_bench.lan.udp[67] = answer = _due_in_a_second(dhcp_bench.lan.udp[67])
+    messages = dhcp_bench.lan.dhcp.messages
+    dhcp_bench.up()
+    asked = []
+    with dhcp_bench.serving(echo=25) as ask:
+        until(lambda: messages["ACK"] == 2, "an extension")
+        dhcp_bench.lan.udp[67] = lambda message: asked.append(message)  # and no answer
+        until(lambda: asked, "a request in vain")
+        # The package alone would now wait 3 to 5 s and let nobody else run.
+        with dhcp_bench.connect(25) as client:
+            assert exchange(client, SOURCE) == SOURCE
+        until(lambda: len(asked) > 1, "another one")
+        assert ask("link.address") == "192.168.77.2"
+        dhcp_bench.lan.udp[67] = answer
+        until(lambda: messages["ACK"] == 3, "the next extension")
+    assert messages["DISCOVER"] == 1
+
+
+def test_dhcp_other_network(dhcp_bench):
+    """The cable goes to another network: the lease is verified, refused, and a new one asked."""
+    dhcp_bench.vm.exec("limits.PATROL = 1")
+    dhcp_bench.up()
+    messages = dhcp_bench.lan.dhcp.messages
+    with dhcp_bench.serving(echo=25) as ask:
+        dhcp_bench.unplug()
+        dhcp_bench.lan.set_link(True)
+        until(lambda: messages["ACK"] == 2, "the verified lease")
+        assert messages["DISCOVER"] == 1
+        dhcp_bench.unplug()
+        dhcp_bench.lan.dhcp.address = bytes([192, 168, 77, 3])
+        dhcp_bench.lan.set_link(True)
+        until(lambda: ask("link.address") == "192.168.77.3", "the new address")
+    assert messages["NAK"] == 1 and messages["DISCOVER"] == 2
+    assert bytes(dhcp_bench.chip._common[0x0F:0x13]) == bytes([192, 168, 77, 3])
+
+
+# --- streams --------------------------------------------------------------------------------
+
+def _clients(bench, ask, port, count):
+    """So many connections, each taken by the firmware before the next one comes."""
+    clients = []
+    for _ in range(count):
+        clients.append(bench.connect(port))
+        ask("0")  # answered by a later round of the link's loop
+    return clients
+
+
+def test_five_clients_get_back_what_they_send(up):
+    generator = random.Random(5)
+    data = [generator.randbytes(1_000_000) for _ in range(5)]
+    answers = {}
+
+    def talk(number, client):
+        with client:
+            answers[number] = exchange(client, data[number])
+
+    with up.serving(echo=25) as ask:
+        threads = [threading.Thread(target=talk, args=pair)
+                   for pair in enumerate(_clients(up, ask, 25, 5))]
+        calls = up.spi_calls
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        calls = up.spi_calls - calls
+        assert ask("events") == [("echo", "closed")] * 5
+    assert [answers[number] == data[number] for number in range(5)] == [True] * 5
+    print(f"echo: {calls * 1024 / 10_000_000:.1f} SPI calls per KB")
+    assert calls <= 12 * 10_000_000 / 1024
+
+
+def test_cost_of_receiving(up):
+    data = bytes(1_000_000)
+    with up.serving(sink=25) as ask:
+        ask("gate.set()")
+        with up.connect(25) as client:
+            calls = up.spi_calls
+            assert exchange(client, data) == b"%d %d" % (len(data), zlib.crc32(data))
+            calls = up.spi_calls - calls
+    print(f"receiving: {calls * 1024 / len(data):.1f} SPI calls per KB")
+    assert calls <= 12 * len(data) / 1024
+
+
+def test_cost_of_sending(up):
+    with up.serving(source=25):
+        with up.connect(25) as client:
+            calls = up.spi_calls
+            assert receive_all(client) == SOURCE
+            calls = up.spi_calls - calls
+    print(f"sending in pieces of {len(PATTERN)}: {calls * 1024 / len(SOURCE):.1f} SPI calls per KB")
+    assert calls <= 12 * len(SOURCE) / 1024
+
+
+def test_heap_of_streams(bench):
+    """Octets of 64-bit heap for 2 KB; the emulated SPI takes more than the driver, so without."""
+    received, sent = bench.vm.eval("heap_of_streams()")
+    print(f"heap per 2 KB: {received} received, {sent} sent")
+    assert received <= 320 and sent <= 400
+
+
+def test_cost_of_idling(up):
+    """Twice as long a pause costs one SPI call more for each poll, and the patrol's."""
+    with up.serving(echo=25) as ask:
+        ask("count_polls()")
+        calls, polls = up.spi_calls, ask("polls")
+        until(lambda: up.chip.counters.blocks["common"] > 600, "idle polls")
+        calls, polls = up.spi_calls - calls, ask("polls") - polls
+    print(f"idle: {calls / polls:.2f} SPI calls per poll")
+    assert calls <= 2 * polls
+
+
+# --- back-pressure and fairness ---------------------------------------------------------------
+
+def test_slow_reader_stops_the_writer_and_nobody_else(up):
+    with up.serving(source=25, echo=26) as ask:
+        with up.connect(25) as slow:
+            assert slow.recv(1) == SOURCE[:1]
+            with up.connect(26) as client:
+                assert exchange(client, SOURCE) == SOURCE
+            held = ask("written")
+            assert held < len(SOURCE) // 2
+            assert ask("written") == held
+            assert receive_all(slow) == SOURCE[1:]
+
+
+def test_slow_writer_stops_the_reader_and_nobody_else(up):
+    with up.serving(sink=25, echo=26) as ask:
+        answers = []
+        with up.connect(25) as held:
+            sender = threading.Thread(target=lambda: answers.append(exchange(held, SOURCE)))
+            sender.start()
+            with up.connect(26) as client:
+                assert exchange(client, SOURCE) == SOURCE
+            assert up.chip.counters.tcp_received < 2 * len(SOURCE)
+            ask("gate.set()")
+            sender.join()
+    assert answers == [b"%d %d" % (len(SOURCE), zlib.crc32(SOURCE))]
+
+
+def test_busy_client_starves_nobody(up):
+    with up.serving(echo=25) as ask:
+        busy, calm = _clients(up, ask, 25, 2)
+        stop = threading.Event()
+
+        def flood():
+            while not stop.is_set():
+                busy.sendall(SOURCE)
+            busy.shutdown(socket.SHUT_WR)
+
+        threads = [threading.Thread(target=flood),
+                   threading.Thread(target=receive_all, args=(busy,))]
+        for thread in threads:
+            thread.start()
+        for turn in range(200):
+            calm.sendall(b"%d" % turn)
+            assert calm.recv(10) == b"%d" % turn
+        stop.set()
+        for thread in threads:
+            thread.join()
+        busy.close()
+        calm.close()
+
+
+# --- ends ---------------------------------------------------------------------------------------
+
+def test_half_close(up):
+    """What came before the client's end of stream is read, and then the answer goes out."""
+    with up.serving(sink=25) as ask:
+        with up.connect(25) as client:
+            client.sendall(PATTERN)
+            client.shutdown(socket.SHUT_WR)
+            ask("gate.set()")
+            assert receive_all(client) == b"%d %d" % (len(PATTERN), zlib.crc32(PATTERN))
+
+
+def test_close_delivers_what_was_written(up):
+    with up.serving(source=25, echo=26):
+        with up.connect(25) as client, up.connect(26) as other:
+            for start in range(0, len(SOURCE), 10_040):
+                # Slower than the link: each read is behind a round trip of another client.
+                other.sendall(b"x")
+                assert other.recv(1) == b"x"
+                assert receive(client, 10_040) == SOURCE[start : start + 10_040]
+            assert client.recv(1) == b""
+
+
+def test_peer_that_resets(up):
+    with up.serving(sink=25, source=26, echo=27) as ask:
+        reading = up.connect(27)
+        reading.sendall(b"x")
+        assert reading.recv(1) == b"x"
+        reset(reading)
+        until(lambda: ask("events") == [("echo", 104)], "ECONNRESET while reading")
+        writing = up.connect(26)
+        assert writing.recv(1)
+        reset(writing)
+        until(lambda: ask("events[1:]") == [("source", 104)], "ECONNRESET while writing")
+        with up.connect(27) as client:
+            assert exchange(client, PATTERN) == PATTERN
+
+
+def test_syn_then_reset_on_every_listener(up):
+    with up.serving(echo=25) as ask:
+        for _ in range(20):
+            reset(up.connect(25))
+            ask("0")
+        with up.connect(25) as client:
+            assert exchange(client, PATTERN) == PATTERN
+
+
+def test_cancelled_session_says_good_bye(up):
+    with up.serving(hold=25) as ask:
+        with up.connect(25) as client:
+            client.sendall(b"r")
+            ask("gate.set()")
+            assert receive_all(client) == b"421 bye"
+        until(lambda: len(ask("events")) == 3, "its end")
+        assert ask("events") == [("hold", "cancelled"), ("hold", "closed"), ("hold", 107)]
+
+
+def test_cancelled_in_the_middle_of_a_write(up):
+    with up.serving(hold=25) as ask:
+        with up.connect(25) as client:
+            client.sendall(b"w")
+            assert client.recv(1) == PATTERN[:1]
+            ask("gate.set()")
+            until(lambda: ask("events") == [("hold", "cancelled")], "the cancellation")
+            received = receive_all(client)
+        assert received.endswith(b"421 bye")
+        assert (PATTERN * 100)[1:].startswith(received[:-7]) and len(received) < 100 * len(PATTERN)
+
+
+def test_client_that_never_ends_its_side(up):
+    """close() does not wait for it for ever, and the socket listens again."""
+    up.vm.exec("limits.LINGER = 20")
+    with up.serving(source=25, echo=26) as ask:
+        with up.connect(25) as client:
+            assert receive_all(client) == SOURCE
+            until(lambda: ask("len([c for c in link._connections if c])") == 1, "its socket")
+
+
+@pytest.mark.parametrize("service", ["forget", "fail", "leave"])
+def test_session_that_does_not_close(up, service):
+    with up.serving(**{service: 25}) as ask:
+        for _ in range(10):  # more than there are sockets
+            with up.connect(25) as client:
+                client.sendall(b"x")
+                with pytest.raises(ConnectionResetError):
+                    assert client.recv(1) == b"x"
+            ask("0")
+
+
+# --- sockets ------------------------------------------------------------------------------------
+
+def test_more_clients_than_sockets(up):
+    with up.serving(echo=25) as ask:
+        clients = _clients(up, ask, 25, 5)
+        with pytest.raises(ConnectionError):  # the one that is left listens for control
+            with up.connect(25) as refused:
+                refused.recv(1)
+        clients += _clients(up, ask, CONTROL, 1)
+        for port in (25, CONTROL):
+            with pytest.raises(ConnectionError):
+                with up.connect(port) as refused:
+                    refused.recv(1)
+        for client in clients[:5]:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            client.close()
+        until(lambda: len(ask("events")) == 5, "the ends")
+        for client in _clients(up, ask, 25, 4):  # control's second client has one
+            assert exchange(client, PATTERN) == PATTERN
+            client.close()
+
+
+def test_every_free_socket_listens(up):
+    with up.serving(echo=25, sink=26) as ask:
+        def listeners():
+            return [ask("link._listening").count(port) for port in (25, 26, CONTROL)]
+
+        assert listeners() == [2, 2, 2]
+        first = _clients(up, ask, 25, 2)
+        assert listeners() == [1, 1, 2] or listeners() == [2, 1, 1] or listeners() == [1, 2, 1]
+        second = _clients(up, ask, 25, 1)
+        assert listeners() == [1, 1, 1]
+        for client in first + second:
+            client.close()
+        until(lambda: listeners() == [2, 2, 2], "all six")
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+def test_link_lost_and_found(up):
+    with up.serving(echo=25):
+        answers = []
+        with up.connect(25) as client:
+            data = SOURCE * 10
+            worker = threading.Thread(target=lambda: answers.append(exchange(client, data)))
+            start = up.chip.counters.tcp_received
+            worker.start()
+            until(lambda: up.chip.counters.tcp_received > start + 100_000, "a good part")
+            up.unplug()
+            with pytest.raises(ConnectionError):
+                up.connect(25)
+            up.lan.set_link(True)
+            worker.join()
+            assert answers == [data]
+        with up.connect(25) as client:
+            assert exchange(client, PATTERN) == PATTERN
+
+
+def test_chip_that_was_reset(up):
+    """As by a dip of its supply: sessions end, address and listeners come back."""
+    up.vm.exec("limits.PATROL = 1")
+    with up.serving(echo=25, leave=26) as ask:
+        client = up.connect(25)
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        addresses = ask("bytes(link.chip.addresses())")
+        reset = BOARD["wiznet"]["reset"]
+        with pytest.raises(ConnectionError):
+            ask(f"machine.Pin({reset}, machine.Pin.OUT, value=0)")

@@ -1,0 +1,210 @@
+# Runs inside the MicroPython VM: a link, and services for its tests. See wiznet_bench.py.
+import asyncio
+import binascii
+import gc
+import micropython
+import sys
+
+import machine
+from picopost import limits
+from picopost.net import w5500, wiznet
+from picopost.net.w5500_socket import Connection
+
+PATTERN = bytes([n * 7 & 0xFF for n in range(251)]) * 4  # 1004 octets: no power of two
+
+link = None
+events = []  # (service, what it met), in order
+written = 0  # octets that `source` has got rid of
+gate = None  # what `sink` and `hold` wait for
+polls = 0
+quit = None
+
+
+def make_link(board, settings):
+    global link
+    link = wiznet.Link(board, settings)
+
+
+def up():
+    """0, or the text of the OSError."""
+    try:
+        asyncio.run(link.up())
+        return 0
+    except OSError as error:
+        return str(error)
+
+
+def met(service, error):
+    events.append((service, error.errno))
+
+
+async def echo(connection):
+    """Give everything back, until the client's end of stream."""
+    buf = bytearray(2048)
+    view = memoryview(buf)
+    try:
+        count = await connection.readinto(buf)
+        while count:
+            await connection.write(view[:count])
+            count = await connection.readinto(buf)
+        await connection.close()
+        events.append(("echo", "closed"))
+    except OSError as error:
+        met("echo", error)
+
+
+async def source(connection):
+    """Send 300 patterns, then close."""
+    global written
+    written = 0
+    try:
+        for _ in range(300):
+            await connection.write(PATTERN)
+            written += len(PATTERN)
+        await connection.close()
+    except OSError as error:
+        met("source", error)
+
+
+async def sink(connection):
+    """Wait for the gate, then read to the end of stream, tell its CRC and close."""
+    await gate.wait()
+    buf = bytearray(2048)
+    view = memoryview(buf)
+    check = octets = 0
+    try:
+        count = await connection.readinto(buf)
+        while count:
+            check = binascii.crc32(view[:count], check)
+            octets += count
+            count = await connection.readinto(buf)
+        await connection.write(b"%d %d" % (octets, check))
+        await connection.close()
+    except OSError as error:
+        met("sink", error)
+
+
+async def hold(connection):
+    """Be cancelled: while reading first, or while writing if the client sends a `w`."""
+    buf = bytearray(1)
+    try:
+        if await connection.readinto(buf) and buf == b"w":
+            asyncio.create_task(cancel(asyncio.current_task()))
+            await connection.write(PATTERN * 100)
+        else:
+            asyncio.create_task(cancel(asyncio.current_task()))
+            await connection.readinto(buf)
+        events.append(("hold", "not cancelled"))
+    except asyncio.CancelledError:
+        events.append(("hold", "cancelled"))
+        await connection.write(b"421 bye")
+        await connection.close()
+        events.append(("hold", "closed"))
+        try:
+            await connection.write(b"more")
+        except OSError as error:
+            met("hold", error)
+
+
+async def cancel(task):
+    await gate.wait()
+    task.cancel()
+
+
+async def forget(connection):
+    """Leave without close()."""
+    await connection.readinto(bytearray(1))
+
+
+async def fail(connection):
+    """Go wrong with an error that nobody expects."""
+    await connection.readinto(bytearray(1))
+    raise ValueError("as the test wants it")
+
+
+async def leave(connection):
+    """Vanish at the first octet."""
+    await connection.readinto(bytearray(1))
+    connection.abort()
+
+
+async def control(connection):
+    """Answer each line, an expression, with its value; the end of stream ends the job."""
+    buf = bytearray(512)
+    view = memoryview(buf)
+    count = await connection.readinto(buf)
+    while count:
+        await connection.write(repr(eval(bytes(view[:count]).decode())) + "\n")
+        count = await connection.readinto(buf)
+    await connection.close()
+    quit.set()
+
+
+def serve(services):
+    for port, service in services:
+        link.serve(port, globals()[service])
+
+
+def count_polls():
+    """From now on `polls` counts the rounds of the link's loop."""
+    original = link._poll
+
+    def counted():
+        global polls
+        polls += 1
+        return original()
+
+    link._poll = counted
+
+
+class Wire:
+    """An SPI bus and a chip select that do nothing."""
+
+    def __call__(self, level):
+        pass
+
+    def write(self, buf):
+        pass
+
+    def readinto(self, buf):
+        pass
+
+    def write_readinto(self, out, into):
+        pass
+
+
+class Socketless:
+    """A link for a connection whose chip stands still."""
+
+    def __init__(self):
+        self.chip = w5500.W5500(Wire(), Wire())
+        self.chip.registers.status = w5500.ESTABLISHED
+        self.chip.registers.rx_size = self.chip.registers.tx_free = 2048
+        self.quiet = 0
+
+
+def heap_of_streams():
+    """Octets allocated by one readinto and one write of 2 KB that need not wait."""
+    connection = Connection(Socketless(), 1, "", 25)
+    buf = bytearray(2048)
+
+    async def measure(call):
+        await call(buf)
+        before = micropython.mem_total()
+        await call(buf)
+        return micropython.mem_total() - before
+
+    return asyncio.run(measure(connection.readinto)), asyncio.run(measure(connection.write))
+
+
+def job():
+    """Run the link until control's client leaves."""
+    asyncio.run(_job())
+
+
+async def _job():
+    global gate, quit
+    gate, quit = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(link.run())
+    await quit.wait()
+    task.cancel()

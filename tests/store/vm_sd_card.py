@@ -1,0 +1,72 @@
+# Runs inside the VM: a card driver on the bench's bus, for test_sd_card.py.
+import asyncio
+import gc
+
+import machine
+import vfs
+
+from picopost.store.sd_card import SdCard
+
+
+class CountedSpi(machine.SPI):
+    """Keeps account of the heap that the emulated SPI itself takes."""
+
+    heap = 0
+
+    def write(self, buf):
+        before = gc.mem_alloc()
+        super().write(buf)
+        self.heap += gc.mem_alloc() - before
+
+    def readinto(self, buf, write=0):
+        before = gc.mem_alloc()
+        super().readinto(buf, write)
+        self.heap += gc.mem_alloc() - before
+
+    def write_readinto(self, write_buf, read_buf):
+        before = gc.mem_alloc()
+        super().write_readinto(write_buf, read_buf)
+        self.heap += gc.mem_alloc() - before
+
+
+class CountedPin(machine.Pin):
+    heap = 0
+
+    def __call__(self, level):
+        before = gc.mem_alloc()
+        super().value(level)
+        self.heap += gc.mem_alloc() - before
+
+
+spi = CountedSpi(1, 1_000_000)
+pin = CountedPin(13)
+card = SdCard(spi, pin)
+buf = bytearray(4096)
+
+
+def attempt(call, *arguments):
+    """(errno, text) of the OSError that a call raises, else its result."""
+    try:
+        return call(*arguments)
+    except OSError as error:
+        return error.args
+
+
+def fill(seed, blocks):
+    """Fill the start of the buffer so that every block differs; the octets."""
+    for at in range(blocks):
+        buf[at * 512 : at * 512 + 512] = bytes((seed, at)) * 256
+    return memoryview(buf)[: blocks * 512]
+
+
+def heap_of_driver(call, times):
+    """Octets of heap that `times` calls take in the driver alone, garbage included."""
+    gc.collect()
+    gc.disable()
+    spi.heap = pin.heap = 0
+    before = gc.mem_alloc()
+    for _ in range(times):
+        call()
+    taken = gc.mem_alloc() - before - spi.heap - pin.heap
+    gc.enable()
+    return taken

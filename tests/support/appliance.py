@@ -1,0 +1,118 @@
+"""The appliance as its users meet it: `python -m host_tools run --json` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# The tests' patience, generous because it is never spent: who waits, waits for an event.
+_PATIENCE = 60
+USERS = {"girl": "s3cret word", "boy": "pa55"}
+
+
+def free_port_offset(ports: tuple[int, ...] = (25, 110)) -> int:
+    """An offset at which all of the appliance's ports are free now."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            offset = probe.getsockname()[1] - ports[0]
+        try:
+            for port in ports:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", offset + port))
+            return offset
+        except (OSError, OverflowError):
+            continue
+    raise AssertionError("no free ports")
+
+
+class Appliance:
+    """A running appliance; `events` grows as it reports. Use as a context manager."""
+
+    def __init__(self, card: Path, board: str = "pico_w", users: dict[str, str] = USERS,
+                 settings: dict | None = None, heap: str | None = None, main: Path | None = None,
+                 hostname: str = "xyz.com"):
+        self.offset = free_port_offset()
+        self.users = users
+        self.hostname = hostname
+        command = [sys.executable, "-m", "host_tools", "run", "--json", "--board", board,
+                   "--card", str(card), "--port-offset", str(self.offset)]
+        for name, password in users.items():
+            command += ["--user", f"{name}:{password}"]
+        for key, value in {"hostname": hostname, **(settings or {})}.items():
+            command += ["--set", f"{key}={json.dumps(value)}"]
+        if heap:
+            command += ["--heap", heap]
+        if main:
+            command += ["--main", str(main)]
+        self.process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.events: list[dict] = []
+        self._arrived: queue.Queue = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.ready = self.wait_for("ready")
+        except BaseException:
+            self.kill()
+            raise
+        self.smtp = self.ready["ports"]["smtp"]
+        self.pop3 = self.ready["ports"]["pop3"]
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            event = json.loads(line)
+            self.events.append(event)
+            self._arrived.put(event)
+        self._arrived.put(None)
+
+    def wait_for(self, name: str, **fields) -> dict:
+        """The next event of that name with those fields; what comes before it is passed over."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                event = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {name} {fields} within {_PATIENCE} s; "
+                                     f"last: {self.events[-5:]}") from None
+            if event is None:
+                raise AssertionError(f"the appliance ended before {name} {fields}; last: "
+                                     f"{self.events[-25:]} {self.process.stderr.read()}")
+            if event["event"] == name and all(event.get(k) == v for k, v in fields.items()):
+                return event
+
+    def stop(self) -> None:
+        """Ctrl-C; AssertionError unless it ends cleanly."""
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(_PATIENCE)
+        self._reader.join(_PATIENCE)
+        assert status == 0, self.process.stderr.read()
+        assert self.events[-1]["event"] == "stopped", self.events[-5:]
+
+    def kill(self) -> None:
+        """End it without ceremony."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def faults(self) -> list[dict]:
+        """The events that say something went wrong inside."""
+        return [event for event in self.events
+                if event["event"] in ("fault", "card_fault", "card_full", "console")]
+
+    def __enter__(self) -> Appliance:
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None and self.process.poll() is None:
+            self.stop()
+        else:
+            self.kill()
