@@ -8,7 +8,8 @@ import zlib
 import pytest
 
 from tests.net.wiznet_bench import (
-    BOARD, CONTROL, STATIC, WiznetBench, exchange, receive, receive_all, reset, until,
+    BOARD, CONTROL, STATIC, WiznetBench, exchange, reachable, receive, receive_all,
+    reset, until,
 )
 
 # Whatever the datasheet does not allow, the chip model warns of.
@@ -178,10 +179,11 @@ def test_dhcp_other_network(dhcp_bench):
 
 def _clients(bench, ask, port, count):
     """So many connections, each taken by the firmware before the next one comes."""
+    sessions = "sum([connection is not None for connection in link._connections])"
     clients = []
-    for _ in range(count):
+    for number in range(ask(sessions) + 1, ask(sessions) + 1 + count):
         clients.append(bench.connect(port))
-        ask("0")  # answered by a later round of the link's loop
+        until(lambda: ask(sessions) == number, "the session")  # noqa: B023
     return clients
 
 
@@ -234,7 +236,7 @@ def test_cost_of_sending(up):
 def test_heap_of_streams(bench):
     """Octets of 64-bit heap for 2 KB; the emulated SPI takes more than the driver, so without."""
     received, sent = bench.vm.eval("heap_of_streams()")
-    print(f"heap per 2 KB: {received} received, {sent} sent")
+    print(f"garbage per 2 KB: {received} octets received, {sent} sent")
     assert received <= 320 and sent <= 400
 
 
@@ -452,11 +454,26 @@ def test_link_lost_and_found(up):
 def test_chip_that_was_reset(up):
     """As by a dip of its supply: sessions end, address and listeners come back."""
     up.vm.exec("limits.PATROL = 1")
-    with up.serving(echo=25, leave=26) as ask:
-        client = up.connect(25)
-        client.sendall(b"x")
-        assert client.recv(1) == b"x"
+    with up.serving(echo=25) as ask:
         addresses = ask("bytes(link.chip.addresses())")
-        reset = BOARD["wiznet"]["reset"]
+        [client] = _clients(up, ask, 25, 1)
+        pin = BOARD["wiznet"]["reset"]
         with pytest.raises(ConnectionError):
-            ask(f"machine.Pin({reset}, machine.Pin.OUT, value=0)")
+            ask(f"machine.Pin({pin}, machine.Pin.OUT, value=0)")
+        until(lambda: reachable(up, CONTROL), "a listener")
+        with up.control() as ask_again:
+            assert ask_again("bytes(link.chip.addresses())") == addresses
+            assert ("echo", 104) in ask_again("events")
+            with up.connect(25) as other:
+                assert exchange(other, PATTERN) == PATTERN
+        client.close()
+
+
+def test_close_ends_everything(up):
+    with pytest.raises(ConnectionError):
+        with up.serving(echo=25) as ask:
+            [client] = _clients(up, ask, 25, 1)
+            ask("link.close() or quit.set()")
+    with client, pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert not any(socket.status for socket in up.chip.sockets)

@@ -68,14 +68,20 @@ class WiznetBench:
 
         worker = threading.Thread(target=work)
         worker.start()
-        with self.connect(CONTROL) as control, control.makefile("r") as answers:
-            def ask(expression: str):
-                control.sendall(expression.encode())
-                return ast.literal_eval(answers.readline())
-
+        with self.control() as ask:
             yield ask
         worker.join(PATIENCE)
         assert not worker.is_alive() and not failures, failures
+
+    @contextmanager
+    def control(self) -> Iterator[Callable[[str], object]]:
+        """A connection to the service that evaluates expressions; its end stops the serving."""
+        with self.connect(CONTROL) as client, client.makefile("r") as answers:
+            def ask(expression: str):
+                client.sendall(expression.encode())
+                return ast.literal_eval(answers.readline())
+
+            yield ask
 
     def connect(self, port: int) -> socket.socket:
         return socket.create_connection(self.lan.outside(port), PATIENCE)
@@ -126,6 +132,15 @@ def exchange(client: socket.socket, data: bytes) -> bytes:
     answer = receive_all(client)
     sender.join()
     return answer
+
+
+def reachable(bench: WiznetBench, port: int) -> bool:
+    """Whether somebody listens; the try costs the firmware a short session."""
+    try:
+        bench.connect(port).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def until(condition: Callable[[], object], what: str) -> None:

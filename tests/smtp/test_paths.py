@@ -152,3 +152,26 @@ def test_a_line_made_to_take_long_is_refused(vm):
                            (b"FROM:<a> ", b"A "), (b"FROM:", b" "), (b"FROM:<a@[", b"1.")):
         line = (head + repeated * bound)[:bound]
         assert vm.eval(f"parse({line!r})")[0] == 501, head
+
+
+@pytest.mark.parametrize("parameters", [
+    b"A=", b"=1", b"=", b"A=1=2", b"A==1", b"-A", b"A_B", b"A=1 B=", b"A=\x01", b"A=\x7f",
+    b"A=\xc3\xa9", b"\xc3\xa9=1"])
+def test_bad_parameters_are_refused(vm, parameters):
+    for path in (b"FROM:<a@b> ", b"FROM:a@b ", b"FROM:<> "):
+        argument = path + parameters
+        assert vm.eval(f"parse({argument!r})") == (501, b"5.5.4", b"Bad parameter syntax or value")
+
+
+@pytest.mark.parametrize("host, taken", [
+    (b"[0.0.0.0]", True), (b"[255.255.255.255]", True), (b"[001.2.3.4]", True),
+    (b"[0001.2.3.4]", False), (b"[1.2.3.4.5]", False), (b"[1.2.3.]", False),
+    (b"[+1.2.3.4]", False), (b"[]", False), (b"[", False), (b"[1.2.3.4", False),
+    (b"[1.2.3.4]x", False), (b"[IPv6:::]", True), (b"[IPv6:::ffff:1.2.3.4]", True),
+    (b"[IPv6:]", False), (b"[IPv5:::]", False), (b"1.2.3.4", True)])
+def test_address_literals(vm, host, taken):
+    # A bracket inside the quotes has nothing to do with the literal.
+    for local in (b"a", b'"]["'):
+        argument = b"FROM:<" + local + b"@" + host + b">"
+        got = vm.eval(f"parse({argument!r})")
+        assert got[2] == host.lower() if taken else got[:2] == (501, b"5.1.7"), argument

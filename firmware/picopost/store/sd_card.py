@@ -220,19 +220,20 @@ class SdCard:
     def _settle(self):
         """Wait for the end of the last write and ask the card how it went (CMD13)."""
         bus = self._bus
+        failure = None
         bus.select()
         try:
             bus.wait_not_busy(self._busy_left())
             status = bus.status()
-            code, text = EIO, f"accepted, then status {status:#06x}"
+            if status:
+                failure = EIO, f"accepted, then status {status:#06x}"
         except OSError as error:
-            status = -1
-            code, text = error.args
+            failure = error.args
         finally:
             bus.release()
         self._unsettled = False
-        if status:
-            self._lose(code, f"SD: blocks {self._first} to {self._at}: {text}")
+        if failure:
+            self._lose(failure[0], f"SD: blocks {self._first} to {self._at}: {failure[1]}")
 
     # --- faults -------------------------------------------------------------------------------
 

@@ -1,0 +1,297 @@
+"""Real mail programs, as their users start them but without a terminal, and letters to carry.
+
+Each program runs with an empty home directory and an environment of three variables, so it reads
+nobody's configuration and writes nowhere else. All of them talk to 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import poplib
+import pty
+import random
+import re
+import select
+import shutil
+import smtplib
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support.appliance import Appliance
+
+HOST = "127.0.0.1"
+SENDER = "camera@abc.com"
+# Seconds that one program may take: generous because it is never spent.
+_PATIENCE = 60
+
+# Every letter begins with this header field; what stands before it was added on the way.
+MARKER = "X-Marker"
+
+_TRACE = re.compile(
+    rb"Return-Path: <[^>\r\n]*>\r\n"
+    rb"Received: from [^\r\n]+\r\n"
+    rb"\tby [^\r\n ]+ with E?SMTP id [0-9a-f]{8}\.[0-9a-f]{8}(\r\n\tfor <[^>\r\n]+>)?;\r\n"
+    rb"\t[^\r\n]+ \+0000\r\n")
+
+
+# --- letters --------------------------------------------------------------------------------
+
+def letter(mark: str, body: bytes, *fields: str) -> bytes:
+    """A whole message with CRLF line ends; `body` and `fields` come as they are to be sent.
+
+    It has every field that a well-meaning program would add, so none has a reason to.
+    """
+    header = [f"{MARKER}: {mark}", f"From: Camera <{SENDER}>", "To: Inbox <inbox@xyz.com>",
+              f"Subject: {mark}", "Date: Thu, 21 May 2026 05:33:29 +0000",
+              f"Message-ID: <{mark}@abc.com>", *fields]
+    return "\r\n".join(header).encode() + b"\r\n\r\n" + body
+
+
+def attachment(seed: int, octets: int) -> bytes:
+    """`octets` of noise, always the same, in base64 lines with CRLF."""
+    noise = base64.encodebytes(random.Random(seed).randbytes(octets))
+    return noise.replace(b"\n", b"\r\n")
+
+
+def _multipart() -> bytes:
+    return (b"--=_part\r\nContent-Type: text/plain\r\n\r\nSee the picture.\r\n\r\n"
+            b"--=_part\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n"
+            b"Content-Disposition: attachment; filename=\"hall.jpg\"\r\n\r\n"
+            + attachment(1, 225_000) + b"--=_part--\r\n")
+
+
+_AWKWARD = ".\r\n".join([
+    "", ".", "..", " ", ".hidden", "...and more", "From the first column\r\n",
+    ">From quoted once\r\n>>From quoted twice\r\n>From\r\nFrom:\r\nFromage\r\n", "\r\n\r\n",
+    "x" * 900, "\r\n." + "." * 900, "\r\nFrom " + "y" * 895, "\r\n.\r\n.\r\nFrom \r\n\r\n",
+    "the end"])
+
+LETTERS: dict[str, bytes] = {
+    "small": letter("small", b"It works.\r\n"),
+    "eight_bit": letter("eight_bit", "Déjà vu: 20 °C im Büro, 你好\r\n".encode() * 40,
+                        "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8",
+                        "Content-Transfer-Encoding: 8bit"),
+    "awkward": letter("awkward", _AWKWARD.encode() + b"\r\n"),
+    "large": letter("large", _multipart(), "MIME-Version: 1.0",
+                    'Content-Type: multipart/mixed; boundary="=_part"'),
+}
+
+
+def without_trace(message: bytes) -> bytes:
+    """A fetched message without our own lines, which have to be there; CRLF line ends."""
+    match = _TRACE.match(message)
+    assert match, message[:400]
+    return message[match.end():]
+
+
+def by_mark(messages: Iterable[bytes]) -> dict[str, bytes]:
+    """{mark: message} with CRLF line ends, from the marker on; no mark may come twice."""
+    found: dict[str, bytes] = {}
+    for message in messages:
+        message = re.sub(rb"\r?\n", b"\r\n", message)
+        _, field, rest = message.partition(MARKER.encode() + b": ")
+        assert field, message[:400]
+        mark = rest[:rest.index(b"\r\n")].decode()
+        assert mark not in found, f"{mark} came twice"
+        found[mark] = field + rest
+    return found
+
+
+# --- running programs -----------------------------------------------------------------------
+
+def need(program: str, package: str) -> str:
+    """Path of `program`. Without it the test is skipped, or fails where all have to be there."""
+    path = shutil.which(program)
+    if path:
+        return path
+    advice = f"install Debian's package {package}"
+    if os.environ.get("PICOPOST_REQUIRE_CLIENTS"):
+        pytest.fail(f"{program} is missing: {advice}")
+    pytest.skip(advice)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """All that a program gets to see of this machine's settings."""
+    return {"HOME": str(home), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "vt100"}
+
+
+def run(command: list[str], home: Path, stdin: bytes = b"", status: int = 0) -> bytes:
+    """What the program printed; AssertionError unless it ends with `status`."""
+    done = subprocess.run(command, cwd=home, env=environment(home), input=stdin,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=_PATIENCE)
+    assert done.returncode == status, (command, done.returncode, done.stdout[-2000:],
+                                       done.stderr[-2000:])
+    return done.stdout
+
+
+def run_in_terminal(command: list[str], home: Path) -> None:
+    """Run a program that insists on a terminal; AssertionError unless it ends with 0."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
+    process = subprocess.Popen(command, cwd=home, env=environment(home), stdin=theirs,
+                               stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        while select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # EIO: the other end is closed
+                piece = b""
+            if not piece:
+                status = process.wait(max(1.0, deadline - time.monotonic()))
+                assert status == 0, (command, status, shown[-2000:])
+                print(shown.decode("latin-1")) if os.environ.get("DBG") else None; return
+            shown += piece
+        raise AssertionError(f"{command} did not end; it shows {shown[-2000:]!r}")
+    finally:
+        os.close(ours)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def secret_file(path: Path, text: str) -> Path:
+    """A configuration file that only its owner can read, as programs with passwords demand."""
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+# --- senders: (appliance, home directory, recipient's address, message) ------------------------
+
+def _send_with_swaks(appliance: Appliance, home: Path, recipient: str, message: bytes) -> None:
+    program = need("swaks", "swaks")
+    letter_file = home / "letter"
+    # It puts CRLF between what it reads and the dot, whether there was one or not.
+    letter_file.write_bytes(message.removesuffix(b"\r\n"))
+    run([program, "--server", HOST, "--port", str(appliance.smtp), "--helo", "abc.com",
+         "--from", SENDER, "--to", recipient, "--data", f"@{letter_file}", "--suppress-data"],
+        home)
+
+
+def _send_with_curl(appliance: Appliance, home: Path, recipient: str, message: bytes) -> None:
+    letter_file = home / "letter"
+    letter_file.write_bytes(message)
+    run([*curl(), f"smtp://{HOST}:{appliance.smtp}/abc.com", "--mail-from", SENDER,
+         "--mail-rcpt", recipient, "--upload-file", str(letter_file)], home)
+
+
+def _send_with_smtplib(appliance: Appliance, home: Path, recipient: str, message: bytes) -> None:
+    send(appliance, [recipient], message)
+
+
+def _send_with_msmtp(appliance: Appliance, home: Path, recipient: str, message: bytes) -> None:
+    program = need("msmtp", "msmtp")
+    # It takes letters as the system's own programs write them, with LF.
+    run([program, f"--host={HOST}", f"--port={appliance.smtp}", "--tls=off", "--auth=off",
+         "--domain=abc.com", f"--from={SENDER}", "--", recipient],
+        home, message.replace(b"\r\n", b"\n"))
+
+
+SENDERS: dict[str, Callable[[Appliance, Path, str, bytes], None]] = {
+    "swaks": _send_with_swaks,
+    "curl": _send_with_curl,
+    "smtplib": _send_with_smtplib,
+    "msmtp": _send_with_msmtp,
+}
+
+
+def send(appliance: Appliance, recipients: list[str], message: bytes) -> None:
+    """One message by smtplib; smtplib.SMTPException or OSError if it was not taken by all."""
+    with smtplib.SMTP(HOST, appliance.smtp, local_hostname="abc.com",
+                      timeout=_PATIENCE) as client:
+        refused = client.sendmail(SENDER, recipients, message, ["BODY=8BITMIME"])
+        assert not refused, refused
+
+
+# --- fetchers -------------------------------------------------------------------------------
+
+def curl() -> list[str]:
+    """The beginning of a curl command."""
+    return [need("curl", "curl"), "--disable", "--silent", "--show-error",
+            "--max-time", str(_PATIENCE)]
+
+
+def log_in(appliance: Appliance, user: str) -> poplib.POP3:
+    """A POP3 session of `user` in the transaction state; for the caller to quit or close."""
+    client = poplib.POP3(HOST, appliance.pop3, timeout=_PATIENCE)
+    try:
+        client.user(user)
+        client.pass_(appliance.users[user])
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def retrieve(client: poplib.POP3, number: int) -> bytes:
+    """A message as it came, CRLF line ends."""
+    return b"".join(line + b"\r\n" for line in client.retr(number)[1])
+
+
+def fetch_all(appliance: Appliance, user: str) -> list[bytes]:
+    """All messages of `user`, in order; they stay."""
+    client = log_in(appliance, user)
+    try:
+        messages = [retrieve(client, number + 1) for number in range(client.stat()[0])]
+        client.quit()
+    finally:
+        client.close()
+    return messages
+
+
+def fetch_with_fetchmail(appliance: Appliance, user: str, home: Path, options: str,
+                         status: int = 0) -> list[bytes]:
+    """One run of fetchmail with `options` for the user; the messages as its MDA got them, LF."""
+    program = need("fetchmail", "fetchmail")
+    fetched = home / "fetched"
+    shutil.rmtree(fetched, ignore_errors=True)
+    fetched.mkdir()
+    deliver = home / "deliver"
+    deliver.write_text(f"#!/bin/sh\nexec cat > \"$(mktemp '{fetched}/XXXXXXXX')\"\n")
+    deliver.chmod(0o700)
+    config = secret_file(home / "fetchmailrc", (
+        f"poll {HOST} service {appliance.pop3} protocol pop3 uidl no dns\n"
+        f"  user '{user}' password '{appliance.users[user]}' sslproto ''\n"
+        f"  mda '{deliver}' no rewrite {options}\n"))
+    run([program, "-f", str(config), "--nodetach", "--nosyslog",
+         "--pidfile", str(home / "fetchmail.pid"), "--idfile", str(home / "fetchids")],
+        home, status=status)
+    return [path.read_bytes() for path in fetched.iterdir()]
+
+
+def fetch_with_mpop(appliance: Appliance, user: str, home: Path, delivery: str,
+                    keep: bool) -> None:
+    """One run of mpop; `delivery` is its setting: a kind of mailbox and the path of it."""
+    program = need("mpop", "mpop")
+    config = secret_file(home / "mpoprc", (
+        f"account default\nhost {HOST}\nport {appliance.pop3}\ntls off\nauth user\n"
+        f"user {user}\npassword {appliance.users[user]}\ndelivery {delivery}\n"
+        f"keep {'on' if keep else 'off'}\nuidls_file {home}/uidls\nreceived_header off\n"))
+    run([program, "-C", str(config), "--quiet"], home)
+
+
+def copy_with_mutt(folder: str, target: Path, home: Path, kind: str) -> None:
+    """Open `folder` (a file or POP URL) in mutt and copy every message to the mailbox `target`.
+
+    `kind` is mutt's mbox_type: "mbox" or "Maildir".
+    """
+    program = need("mutt", "mutt")
+    config = secret_file(home / "muttrc", (
+        "set ssl_starttls=no ssl_force_tls=no pop_authenticators=user pop_delete=no\n"
+        "set confirmcreate=no confirmappend=no copy=no move=no quit=yes wait_key=no\n"
+        f"set mbox_type={kind} folder={home} realname=Girl from=girl@xyz.com\n"
+        "set nobeep nomark_old save_empty=no sleep_time=0\n"))
+    keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{target}<enter><exit>"
+    run_in_terminal([program, "-n", "-R", "-F", str(config), "-e", f'push "{keys}"',
+                     "-f", folder], home)

@@ -1,0 +1,39 @@
+"""Appliances for the tests with real mail programs: one for each board and module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import clients
+from tests.support.appliance import Appliance
+
+BOARDS = ("pico_w", "pico_w5500")
+# Each test has an account of its own, so none disturbs another. These get all letters at the
+# start, each letter to all of them in one transaction:
+READERS = ("curl_reader", "poplib_reader", "fetchmail", "mpop_mbox", "mpop_maildir", "mutt")
+USERS = {name: f"pa55-{name}" for name in (*clients.SENDERS, *READERS, "crowd")}
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def appliance(request, tmp_path_factory):
+    """A running appliance with USERS; the letters lie in the READERS' mailboxes.
+
+    At the module's end it has to stop cleanly and to have had no fault.
+    """
+    card = tmp_path_factory.mktemp(request.param) / "card.img"
+    with Appliance(card, request.param, USERS) as running:
+        addresses = [f"{name}@{running.hostname}" for name in READERS]
+        for message in clients.LETTERS.values():
+            clients.send(running, addresses, message)
+        yield running
+    assert running.faults() == []
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """An empty home directory for one mail program."""
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
