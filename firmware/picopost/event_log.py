@@ -19,7 +19,7 @@ def _shown(value):
     if isinstance(value, int):
         return str(value)
     if isinstance(value, (bytes, bytearray)):
-        value = bytes(value).decode("latin-1")  # never fails; control characters are escaped below
+        value = "".join([chr(octet) for octet in value])  # Latin-1, which never fails
     text = str(value)
     for character in text:
         if not "!" <= character <= "~" or character in '"=':

@@ -62,9 +62,13 @@ class PostOffice:
         self._domains.append(address.encode())  # as devices write it
 
     def resolve(self, local_part, domain):
-        """The mailbox that a mail address means, or None. Other people's domains mean none."""
+        """The mailbox that a mail address means, or None.
+
+        The catch-all takes what nobody else takes, at any domain: devices that cannot be given
+        another address send to somebody@example.com. Nothing is passed on to that domain.
+        """
         if domain and domain.lower() not in self._domains:
-            return None
+            return self._catch_all
         name = local_part.lower()
         for known in self._accounts:
             if name == known.encode():

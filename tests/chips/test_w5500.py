@@ -156,6 +156,8 @@ def test_interrupts_are_cleared_by_writing_ones(chip, host, lan):
         assert host.read(2, "Sn_IR") == reg.IR_RECV and chip.interrupt
         host.write(2, "Sn_IR", 0)
         assert host.read(2, "Sn_IR") == reg.IR_RECV
+        host.write_common(COMMON_OFFSETS["IR"], b"\xf0")
+        assert host.read_common(COMMON_OFFSETS["IR"]) == b"\0"
         host.write(2, "Sn_IR", 0xFF)
         assert host.read_common(SIR) == b"\0" and not chip.interrupt
 

@@ -1,4 +1,4 @@
-"""Real mail programs, as their users start them but without a terminal, and letters to carry.
+"""Real mail programs, as their users start them but without a person at a terminal.
 
 Each program runs with an empty home directory and an environment of three variables, so it reads
 nobody's configuration and writes nowhere else. All of them talk to 127.0.0.1.
@@ -6,12 +6,10 @@ nobody's configuration and writes nowhere else. All of them talk to 127.0.0.1.
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import os
 import poplib
 import pty
-import random
 import re
 import select
 import shutil
@@ -20,92 +18,18 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.letters import SENDER
 from tests.support.appliance import Appliance
 
 HOST = "127.0.0.1"
-SENDER = "camera@abc.com"
 # Seconds that one program may take: generous because it is never spent.
 _PATIENCE = 60
 
-# Every letter begins with this header field; what stands before it was added on the way.
-MARKER = "X-Marker"
-
-_TRACE = re.compile(
-    rb"Return-Path: <[^>\r\n]*>\r\n"
-    rb"Received: from [^\r\n]+\r\n"
-    rb"\tby [^\r\n ]+ with E?SMTP id [0-9a-f]{8}\.[0-9a-f]{8}(\r\n\tfor <[^>\r\n]+>)?;\r\n"
-    rb"\t[^\r\n]+ \+0000\r\n")
-
-
-# --- letters --------------------------------------------------------------------------------
-
-def letter(mark: str, body: bytes, *fields: str) -> bytes:
-    """A whole message with CRLF line ends; `body` and `fields` come as they are to be sent.
-
-    It has every field that a well-meaning program would add, so none has a reason to.
-    """
-    header = [f"{MARKER}: {mark}", f"From: Camera <{SENDER}>", "To: Inbox <inbox@xyz.com>",
-              f"Subject: {mark}", "Date: Thu, 21 May 2026 05:33:29 +0000",
-              f"Message-ID: <{mark}@abc.com>", *fields]
-    return "\r\n".join(header).encode() + b"\r\n\r\n" + body
-
-
-def attachment(seed: int, octets: int) -> bytes:
-    """`octets` of noise, always the same, in base64 lines with CRLF."""
-    noise = base64.encodebytes(random.Random(seed).randbytes(octets))
-    return noise.replace(b"\n", b"\r\n")
-
-
-def _multipart() -> bytes:
-    return (b"--=_part\r\nContent-Type: text/plain\r\n\r\nSee the picture.\r\n\r\n"
-            b"--=_part\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n"
-            b"Content-Disposition: attachment; filename=\"hall.jpg\"\r\n\r\n"
-            + attachment(1, 225_000) + b"--=_part--\r\n")
-
-
-_AWKWARD = ".\r\n".join([
-    "", ".", "..", " ", ".hidden", "...and more", "From the first column\r\n",
-    ">From quoted once\r\n>>From quoted twice\r\n>From\r\nFrom:\r\nFromage\r\n", "\r\n\r\n",
-    "x" * 900, "\r\n." + "." * 900, "\r\nFrom " + "y" * 895, "\r\n.\r\n.\r\nFrom \r\n\r\n",
-    "the end"])
-
-LETTERS: dict[str, bytes] = {
-    "small": letter("small", b"It works.\r\n"),
-    "eight_bit": letter("eight_bit", "Déjà vu: 20 °C im Büro, 你好\r\n".encode() * 40,
-                        "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8",
-                        "Content-Transfer-Encoding: 8bit"),
-    "awkward": letter("awkward", _AWKWARD.encode() + b"\r\n"),
-    "large": letter("large", _multipart(), "MIME-Version: 1.0",
-                    'Content-Type: multipart/mixed; boundary="=_part"'),
-}
-
-
-def without_trace(message: bytes) -> bytes:
-    """A fetched message without our own lines, which have to be there; CRLF line ends."""
-    match = _TRACE.match(message)
-    assert match, message[:400]
-    return message[match.end():]
-
-
-def by_mark(messages: Iterable[bytes]) -> dict[str, bytes]:
-    """{mark: message} with CRLF line ends, from the marker on; no mark may come twice."""
-    found: dict[str, bytes] = {}
-    for message in messages:
-        message = re.sub(rb"\r?\n", b"\r\n", message)
-        _, field, rest = message.partition(MARKER.encode() + b": ")
-        assert field, message[:400]
-        mark = rest[:rest.index(b"\r\n")].decode()
-        assert mark not in found, f"{mark} came twice"
-        found[mark] = field + rest
-    return found
-
-
-# --- running programs -----------------------------------------------------------------------
 
 def need(program: str, package: str) -> str:
     """Path of `program`. Without it the test is skipped, or fails where all have to be there."""
@@ -126,7 +50,7 @@ def environment(home: Path) -> dict[str, str]:
 def run(command: list[str], home: Path, stdin: bytes = b"", status: int = 0) -> bytes:
     """What the program printed; AssertionError unless it ends with `status`."""
     done = subprocess.run(command, cwd=home, env=environment(home), input=stdin,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=_PATIENCE)
+                          capture_output=True, timeout=_PATIENCE)
     assert done.returncode == status, (command, done.returncode, done.stdout[-2000:],
                                        done.stderr[-2000:])
     return done.stdout
@@ -150,7 +74,7 @@ def run_in_terminal(command: list[str], home: Path) -> None:
             if not piece:
                 status = process.wait(max(1.0, deadline - time.monotonic()))
                 assert status == 0, (command, status, shown[-2000:])
-                print(shown.decode("latin-1")) if os.environ.get("DBG") else None; return
+                return
             shown += piece
         raise AssertionError(f"{command} did not end; it shows {shown[-2000:]!r}")
     finally:
@@ -172,8 +96,7 @@ def secret_file(path: Path, text: str) -> Path:
 def _send_with_swaks(appliance: Appliance, home: Path, recipient: str, message: bytes) -> None:
     program = need("swaks", "swaks")
     letter_file = home / "letter"
-    # It puts CRLF between what it reads and the dot, whether there was one or not.
-    letter_file.write_bytes(message.removesuffix(b"\r\n"))
+    letter_file.write_bytes(message + b".\r\n")  # it takes one such line for the end's
     run([program, "--server", HOST, "--port", str(appliance.smtp), "--helo", "abc.com",
          "--from", SENDER, "--to", recipient, "--data", f"@{letter_file}", "--suppress-data"],
         home)
@@ -281,17 +204,34 @@ def fetch_with_mpop(appliance: Appliance, user: str, home: Path, delivery: str,
     run([program, "-C", str(config), "--quiet"], home)
 
 
-def copy_with_mutt(folder: str, target: Path, home: Path, kind: str) -> None:
-    """Open `folder` (a file or POP URL) in mutt and copy every message to the mailbox `target`.
+def copy_with_mutt(folder: str, target: Path, home: Path) -> None:
+    """Open `folder` (a file or POP URL) in mutt and append every message to the mbox `target`.
 
-    `kind` is mutt's mbox_type: "mbox" or "Maildir".
+    mutt ends with 0 whatever happened; look at the target.
     """
     program = need("mutt", "mutt")
     config = secret_file(home / "muttrc", (
-        "set ssl_starttls=no ssl_force_tls=no pop_authenticators=user pop_delete=no\n"
-        "set confirmcreate=no confirmappend=no copy=no move=no quit=yes wait_key=no\n"
-        f"set mbox_type={kind} folder={home} realname=Girl from=girl@xyz.com\n"
-        "set nobeep nomark_old save_empty=no sleep_time=0\n"))
+        "set ssl_starttls=no ssl_force_tls=no pop_authenticators=user\n"
+        "set confirmcreate=no confirmappend=no copy=no move=no quit=yes sleep_time=0\n"
+        f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com\n"))
+    # The prompt for the mailbox comes with a proposal in it, for <kill-line> to remove.
     keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{target}<enter><exit>"
     run_in_terminal([program, "-n", "-R", "-F", str(config), "-e", f'push "{keys}"',
                      "-f", folder], home)
+
+
+# --- the card -------------------------------------------------------------------------------
+
+def copy_from_card(card: Path, folder: str, home: Path) -> list[Path]:
+    """Copies in `home` of all segments below `folder` ("::path" of mtools), made by mtools."""
+    mdir, mcopy = need("mdir", "mtools"), need("mcopy", "mtools")
+    with card.open("rb") as image:
+        first_partition = image.read(512)[446:462]  # of a master boot record
+    volume = f"{card}@@{int.from_bytes(first_partition[8:12], 'little') * 512}"
+    listing = run([mdir, "-/", "-b", "-i", volume, folder], home).decode()
+    copies = []
+    for name in sorted(re.findall(r"^::.*\.MBX$", listing, re.MULTILINE)):
+        copy = home / name.rpartition("/")[2]
+        run([mcopy, "-i", volume, name, str(copy)], home)
+        copies.append(copy)
+    return copies

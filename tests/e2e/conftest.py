@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import clients
+from tests.e2e.letters import LETTERS
 from tests.support.appliance import Appliance
 
 BOARDS = ("pico_w", "pico_w5500")
 # Each test has an account of its own, so none disturbs another. These get all letters at the
 # start, each letter to all of them in one transaction:
-READERS = ("curl_reader", "poplib_reader", "fetchmail", "mpop_mbox", "mpop_maildir", "mutt")
-USERS = {name: f"pa55-{name}" for name in (*clients.SENDERS, *READERS, "crowd")}
+READERS = ("curl_reader", "poplib_reader", "fetchmail", "mpop_mbox", "mpop_maildir", "mutt",
+           "crowd")
+USERS = {name: f"pa55-{name}" for name in (*clients.SENDERS, *READERS)}
 
 
 @pytest.fixture(scope="module", params=BOARDS)
@@ -25,7 +27,7 @@ def appliance(request, tmp_path_factory):
     card = tmp_path_factory.mktemp(request.param) / "card.img"
     with Appliance(card, request.param, USERS) as running:
         addresses = [f"{name}@{running.hostname}" for name in READERS]
-        for message in clients.LETTERS.values():
+        for message in LETTERS.values():
             clients.send(running, addresses, message)
         yield running
     assert running.faults() == []

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import mailbox
 import poplib
-import re
 import smtplib
-import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import clients
-from tests.e2e.clients import LETTERS
+from tests.e2e import clients, letters
 from tests.e2e.conftest import BOARDS
+from tests.e2e.letters import LETTERS
 from tests.support.appliance import Appliance
 
 # What it takes a crowd to be let in, a try every tenth of a second.
@@ -31,14 +30,14 @@ def test_sent_letters_come_back_octet_for_octet(appliance, home, sender):
     for message in LETTERS.values():
         clients.SENDERS[sender](appliance, home, f"{sender}@{appliance.hostname}", message)
     fetched = clients.fetch_all(appliance, sender)
-    assert [clients.without_trace(message) for message in fetched] == list(LETTERS.values())
+    assert [letters.without_trace(message) for message in fetched] == list(LETTERS.values())
 
 
 def test_poplib_reads_sizes_lists_and_tops(appliance):
     client = clients.log_in(appliance, "poplib_reader")
     try:
         messages = [clients.retrieve(client, number) for number in range(1, len(LETTERS) + 1)]
-        assert [clients.without_trace(message) for message in messages] == list(LETTERS.values())
+        assert [letters.without_trace(message) for message in messages] == list(LETTERS.values())
         sizes = [len(message) for message in messages]
         assert client.stat() == (len(messages), sum(sizes))
         assert client.list()[1] == [b"%d %d" % pair for pair in enumerate(sizes, 1)]
@@ -58,19 +57,19 @@ def test_curl_lists_and_retrieves(appliance, home):
     listing = clients.run([*command, url], home)
     messages = [clients.run([*command, f"{url}{number}"], home)
                 for number in range(1, len(LETTERS) + 1)]
-    assert [clients.without_trace(message) for message in messages] == list(LETTERS.values())
+    assert [letters.without_trace(message) for message in messages] == list(LETTERS.values())
     assert listing.split() == b" ".join(
         b"%d %d" % (number, len(message)) for number, message in enumerate(messages, 1)).split()
 
 
 def test_fetchmail_keeps_then_deletes(appliance, home):
     kept = clients.fetch_with_fetchmail(appliance, "fetchmail", home, "keep")
-    assert clients.by_mark(kept) == LETTERS
+    assert letters.by_mark(kept) == LETTERS
     # Its exit status 1: it knows these by their unique-ids, so there is no new mail.
     assert clients.fetch_with_fetchmail(appliance, "fetchmail", home, "keep", status=1) == []
     assert len(clients.fetch_all(appliance, "fetchmail")) == len(LETTERS)
     again = clients.fetch_with_fetchmail(appliance, "fetchmail", home, "fetchall no keep")
-    assert clients.by_mark(again) == LETTERS
+    assert letters.by_mark(again) == LETTERS
     assert clients.fetch_all(appliance, "fetchmail") == []
 
 
@@ -79,12 +78,130 @@ def test_mpop_keeps_in_mbox(appliance, home):
     path.touch()
     for _ in range(2):  # the second run finds all unique-ids in its file
         clients.fetch_with_mpop(appliance, "mpop_mbox", home, f"mbox {path}", keep=True)
-    assert clients.by_mark(read_mbox(path)) == LETTERS
+    assert letters.by_mark(letters.mboxrd_messages(path)) == LETTERS
     assert len(clients.fetch_all(appliance, "mpop_mbox")) == len(LETTERS)
 
 
 def test_mpop_moves_into_maildir(appliance, home):
-    inbox = mailbox.Maildir(home / "inbox", create=True)
+    mailbox.Maildir(home / "inbox", create=True)
     clients.fetch_with_mpop(appliance, "mpop_maildir", home, f"maildir {home}/inbox", keep=False)
-    assert clients.by_mark(inbox.get_bytes(key) for key in inbox.keys()) == LETTERS
+    assert letters.by_mark(letters.maildir_messages(home / "inbox")) == LETTERS
     assert clients.fetch_all(appliance, "mpop_maildir") == []
+
+
+def test_mutt_copies_to_mbox(appliance, home):
+    url = f"pop://mutt:{appliance.users['mutt']}@{clients.HOST}:{appliance.pop3}/"
+    clients.copy_with_mutt(url, home / "inbox", home)
+    assert letters.by_mark(letters.mboxcl2_messages(home / "inbox")) == LETTERS
+    assert len(clients.fetch_all(appliance, "mutt")) == len(LETTERS)
+
+
+def test_five_senders_of_a_megabyte_and_a_reader(appliance):
+    """One more than there are sessions for: somebody is told to come back, and does."""
+    sent = {mark: letters.letter(mark, letters.attachment(seed, 740_000))
+            for seed, mark in enumerate(("red", "green", "blue", "black", "white"))}
+    expected = {**LETTERS, **sent}
+    address = f"crowd@{appliance.hostname}"
+
+    def deliver(message: bytes) -> None:
+        _let_in(lambda: clients.send(appliance, [address], message))
+
+    reader = clients.log_in(appliance, "crowd")  # so the first round surely meets the senders
+    with ThreadPoolExecutor(len(sent)) as pool:
+        senders = [pool.submit(deliver, message) for message in sent.values()]
+        while True:
+            finished = all(sender.done() for sender in senders)
+            try:
+                count = reader.stat()[0]
+                fetched = letters.by_mark(clients.retrieve(reader, number + 1)
+                                          for number in range(count))
+                reader.quit()
+            finally:
+                reader.close()
+            assert fetched == {mark: expected[mark] for mark in fetched}
+            assert set(LETTERS) <= set(fetched)
+            if finished:
+                break
+            reader = _let_in(lambda: clients.log_in(appliance, "crowd"))
+    for sender in senders:
+        sender.result()
+    assert set(letters.by_mark(clients.fetch_all(appliance, "crowd"))) == set(expected)
+
+
+def _let_in(attempt: Callable):
+    """`attempt`, again while all sessions are in use: what a mail program does, in less time."""
+    for _ in range(_TRIES):
+        try:
+            return attempt()
+        except ConnectionRefusedError:
+            pass
+        except smtplib.SMTPConnectError as error:
+            if error.smtp_code != 421:
+                raise
+        except poplib.error_proto as error:
+            if b"[SYS/TEMP]" not in error.args[0]:
+                raise
+        time.sleep(0.1)
+    raise AssertionError(f"not let in at {_TRIES} tries")
+
+
+def _uidls(appliance: Appliance, user: str) -> list[bytes]:
+    client = clients.log_in(appliance, user)
+    try:
+        listing = client.uidl()[1]
+        client.quit()
+    finally:
+        client.close()
+    return [line.split()[1] for line in listing]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_mail_and_unique_ids_outlive_restarts(board, tmp_path):
+    card = tmp_path / "card.img"
+    with Appliance(card, board) as first:
+        for message in LETTERS.values():
+            clients.send(first, ["girl@xyz.com"], message)
+        messages = clients.fetch_all(first, "girl")
+        uidls = _uidls(first, "girl")
+    assert len(set(uidls)) == len(LETTERS)
+    with Appliance(card, board) as second:
+        assert clients.fetch_all(second, "girl") == messages
+        assert _uidls(second, "girl") == uidls
+        client = clients.log_in(second, "girl")
+        client.dele(2)
+        client.quit()
+        clients.send(second, ["girl@xyz.com"], LETTERS["small"])
+    with Appliance(card, board) as third:
+        now = clients.fetch_all(third, "girl")
+        assert now[:-1] == [messages[0], *messages[2:]]
+        assert letters.without_trace(now[-1]) == LETTERS["small"]
+        *old, new = _uidls(third, "girl")
+        assert old == [uidls[0], *uidls[2:]]
+        assert new not in uidls
+    assert first.faults() + second.faults() + third.faults() == []
+
+
+@pytest.fixture(scope="module", params=BOARDS)
+def segments(request, tmp_path_factory) -> list[Path]:
+    """The mbox files that mtools finds on the card of an appliance that was stopped."""
+    home = tmp_path_factory.mktemp("card_of_" + request.param)
+    card = home / "card.img"
+    with Appliance(card, request.param) as running:
+        for message in LETTERS.values():
+            clients.send(running, ["girl@xyz.com"], message)
+    assert running.faults() == []
+    return clients.copy_from_card(card, "::mail/girl", home)
+
+
+def test_python_reads_the_card(segments):
+    messages = [message for path in segments for message in letters.mboxrd_messages(path)]
+    assert letters.by_mark(messages) == LETTERS
+    for message in messages:
+        letters.without_trace(message.replace(b"\n", b"\r\n"))
+
+
+def test_mutt_reads_the_card(segments, home):
+    for path in segments:
+        clients.copy_with_mutt(str(path), home / "inbox", home)
+    copies = letters.mboxcl2_messages(home / "inbox")
+    assert letters.by_mark(letters.unquoted(message) for message in copies) == LETTERS

@@ -7,9 +7,17 @@ import zlib
 
 import pytest
 
+from host_tools.emulator.chips.w5500_registers import Status
 from tests.net.wiznet_bench import (
-    BOARD, CONTROL, STATIC, WiznetBench, exchange, reachable, receive, receive_all,
-    reset, until,
+    BOARD,
+    CONTROL,
+    STATIC,
+    WiznetBench,
+    exchange,
+    receive,
+    receive_all,
+    reset,
+    until,
 )
 
 # Whatever the datasheet does not allow, the chip model warns of.
@@ -53,6 +61,16 @@ def test_no_cable(bench):
     assert "no link" in bench.vm.eval("up()")
     bench.lan.set_link(True)
     bench.up()
+
+
+def test_board_without_reset_line(bench):
+    board = {"wiznet": {key: pin for key, pin in BOARD["wiznet"].items() if key != "reset"}}
+    bench.vm.exec(f"make_link({board!r}, link._settings)")
+    bench.bench.pins.outputs.pop(BOARD["wiznet"]["reset"])
+    bench.chip.sockets[3].registers[0] = 1  # Sn_MR, left over from before
+    bench.up()
+    assert bench.chip.sockets[3].registers[0] == 0
+    assert bench.vm.eval("link.address") == "192.168.77.9"
 
 
 @pytest.fixture
@@ -241,11 +259,11 @@ def test_heap_of_streams(bench):
 
 
 def test_cost_of_idling(up):
-    """Twice as long a pause costs one SPI call more for each poll, and the patrol's."""
     with up.serving(echo=25) as ask:
         ask("count_polls()")
         calls, polls = up.spi_calls, ask("polls")
-        until(lambda: up.chip.counters.blocks["common"] > 600, "idle polls")
+        frames = up.chip.counters.blocks["common"] + 300  # SIR's, most of them
+        until(lambda: up.chip.counters.blocks["common"] > frames, "idle polls")
         calls, polls = up.spi_calls - calls, ask("polls") - polls
     print(f"idle: {calls / polls:.2f} SPI calls per poll")
     assert calls <= 2 * polls
@@ -341,6 +359,26 @@ def test_peer_that_resets(up):
             assert exchange(client, PATTERN) == PATTERN
 
 
+def test_peer_that_vanishes(up):
+    """No FIN, no RST: the chip gives the peer up when nothing is acknowledged."""
+    up.chip.timeout_polls = 100
+    with up.serving(source=25) as ask:
+        with up.connect(25, device=20) as client:
+            assert client.recv(1)
+            up.lan.vanish("192.168.77.20")
+            until(lambda: ask("events") == [("source", 104)], "ECONNRESET")
+            assert ask("[c.peer for c in link._connections if c]") == ["192.168.77.1"]
+
+
+def test_connection_knows_its_ends(up):
+    with up.serving(echo=25) as ask:
+        with up.connect(25, device=33) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            assert ("192.168.77.33", 25) in ask(
+                "[(c.peer, c.local_port) for c in link._connections if c]")
+
+
 def test_syn_then_reset_on_every_listener(up):
     with up.serving(echo=25) as ask:
         for _ in range(20):
@@ -433,6 +471,7 @@ def test_every_free_socket_listens(up):
 # --- faults -------------------------------------------------------------------------------------
 
 def test_link_lost_and_found(up):
+    up.vm.exec("limits.PATROL = 1")
     with up.serving(echo=25):
         answers = []
         with up.connect(25) as client:
@@ -451,6 +490,10 @@ def test_link_lost_and_found(up):
             assert exchange(client, PATTERN) == PATTERN
 
 
+def _statuses(bench):
+    return {socket.status for socket in bench.chip.sockets[1:]}
+
+
 def test_chip_that_was_reset(up):
     """As by a dip of its supply: sessions end, address and listeners come back."""
     up.vm.exec("limits.PATROL = 1")
@@ -460,7 +503,7 @@ def test_chip_that_was_reset(up):
         pin = BOARD["wiznet"]["reset"]
         with pytest.raises(ConnectionError):
             ask(f"machine.Pin({pin}, machine.Pin.OUT, value=0)")
-        until(lambda: reachable(up, CONTROL), "a listener")
+        until(lambda: _statuses(up) == {Status.SOCK_LISTEN}, "all listeners")
         with up.control() as ask_again:
             assert ask_again("bytes(link.chip.addresses())") == addresses
             assert ("echo", 104) in ask_again("events")
@@ -476,4 +519,4 @@ def test_close_ends_everything(up):
             ask("link.close() or quit.set()")
     with client, pytest.raises(ConnectionResetError):
         client.recv(1)
-    assert not any(socket.status for socket in up.chip.sockets)
+    until(lambda: _statuses(up) == {Status.SOCK_CLOSED}, "the closed sockets")

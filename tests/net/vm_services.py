@@ -2,10 +2,10 @@
 import asyncio
 import binascii
 import gc
-import sys
+import sys  # noqa: F401 (this and the next two: for the tests' expressions)
 
-import machine
-from picopost import limits
+import machine  # noqa: F401
+from picopost import limits  # noqa: F401
 from picopost.net import w5500, wiznet
 from picopost.net.w5500_socket import Connection
 

@@ -68,9 +68,11 @@ class WiznetBench:
 
         worker = threading.Thread(target=work)
         worker.start()
-        with self.control() as ask:
-            yield ask
-        worker.join(PATIENCE)
+        try:
+            with self.control() as ask:
+                yield ask
+        finally:
+            worker.join(PATIENCE)
         assert not worker.is_alive() and not failures, failures
 
     @contextmanager
@@ -83,8 +85,10 @@ class WiznetBench:
 
             yield ask
 
-    def connect(self, port: int) -> socket.socket:
-        return socket.create_connection(self.lan.outside(port), PATIENCE)
+    def connect(self, port: int, device: int = 1) -> socket.socket:
+        """A client on the LAN's 192.168.77.`device`."""
+        return socket.create_connection(self.lan.outside(port), PATIENCE,
+                                        (f"127.0.0.{device}", 0))
 
     def unplug(self) -> None:
         """Pull the cable out, and wait until the firmware has noticed."""
@@ -132,15 +136,6 @@ def exchange(client: socket.socket, data: bytes) -> bytes:
     answer = receive_all(client)
     sender.join()
     return answer
-
-
-def reachable(bench: WiznetBench, port: int) -> bool:
-    """Whether somebody listens; the try costs the firmware a short session."""
-    try:
-        bench.connect(port).close()
-    except ConnectionError:
-        return False
-    return True
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -80,10 +80,11 @@ class Server:
         return len(self._taken)
 
     def serve(self, port, service, start, refusal):
-        """`start(channel)` makes a session with `run()` and `farewell`; `refusal` is for too many.
+        """`start(channel)` makes a session; `refusal` is what one too many is told.
 
-        A session's `run()` returns when it is over, `farewell` is what a client is told whose
-        time is up.
+        A session has `run()`, which returns when it is over, `release()`, which frees what it
+        still holds, and `farewell(timed_out)`, the last words to a client whose time is up or
+        whose session broke.
         """
 
         async def handle(connection):
@@ -110,7 +111,7 @@ class Server:
             why = "done"
         except asyncio.CancelledError:
             why = "timeout"
-            await self._last_words(channel, session)
+            await self._last_words(channel, session, True)
         except OSError as error:
             if error.errno in GONE:
                 why = "gone"
@@ -120,7 +121,7 @@ class Server:
         except Exception as error:
             why = "fault"
             event_log.fault("fault", error, peer=connection.peer, service=service)
-            await self._last_words(channel, session)
+            await self._last_words(channel, session, False)
         try:
             if session:
                 session.release()
@@ -134,11 +135,11 @@ class Server:
             self._free.append(seat)
             event_log.log("closed", peer=connection.peer, service=service, why=why)
 
-    async def _last_words(self, channel, session):
+    async def _last_words(self, channel, session, timed_out):
         if session:
             try:
                 channel.expect(limits.CLOSING)
-                await channel.connection.write(session.farewell)
+                await channel.connection.write(session.farewell(timed_out))
             except (OSError, asyncio.CancelledError):
                 pass  # it does not listen any more, and was told what there was to tell
 

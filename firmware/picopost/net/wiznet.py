@@ -18,7 +18,7 @@ from picopost.net import w5500
 from picopost.net.w5500_socket import Connection
 
 _DATAGRAMS = const(0)  # socket for DHCP; the others are for TCP
-_RESET_LOW = const(1)  # ms; the datasheet asks for 500 us
+_RESET = const(1)  # ms low (the datasheet asks for 500 us), then as long for the PLL to lock
 _CHECK = const(10)  # ms between two looks while the link comes up
 _BUSY = const(1)  # ms between two polls; an idle one costs one SPI call, 50 us
 _IDLE = const(10)
@@ -75,10 +75,11 @@ class Link:
         self.chip = chip = w5500.W5500(spi, select)
         if "reset" in pins:
             reset = machine.Pin(pins["reset"], machine.Pin.OUT, value=0)
-            await asyncio.sleep_ms(_RESET_LOW)
+            await asyncio.sleep_ms(_RESET)
             reset(1)
         else:
             chip.reset()
+        await asyncio.sleep_ms(_RESET)
         if not await self._until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
             raise OSError("W5500: no chip answers, VERSIONR is %d" % chip.version())
         if not await self._until(chip.link, limits.CABLE_WAIT):

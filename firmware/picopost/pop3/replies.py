@@ -35,6 +35,9 @@ USER_FIRST = b"-ERR USER first\r\n"
 LOGIN_FIRST = b"-ERR log in first\r\n"
 NOT_NOW = b"-ERR not in this state\r\n"
 
+TIMED_OUT = b"-ERR waited too long, closing\r\n"
+BROKEN = b"-ERR [SYS/TEMP] local error, closing\r\n"
+
 UNKNOWN_COMMAND = b"-ERR unknown command\r\n"
 LONG_LINE = b"-ERR line too long\r\n"
 ARGUMENT_MISSING = b"-ERR argument missing\r\n"

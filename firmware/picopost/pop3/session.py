@@ -23,8 +23,6 @@ _LIMIT = limits.CARD_BLOCK + 8
 class Session:
     """`post_office` has `hostname`, `verify`, `mailbox` and `sweep`."""
 
-    farewell = b"-ERR timed out, closing\r\n"
-
     def __init__(self, channel, post_office):
         self._channel = channel
         self._office = post_office
@@ -34,6 +32,10 @@ class Session:
         self._file = None
         self._partial = False  # part of a multi-line answer is out
         self._view = memoryview(channel.seat.block)
+
+    def farewell(self, timed_out):
+        """What a client is told whose time is up, or whose session broke."""
+        return replies.TIMED_OUT if timed_out else replies.BROKEN
 
     def release(self):
         """Free the mailbox; a session that did not come to QUIT has deleted nothing."""
@@ -190,6 +192,9 @@ class Session:
         await asyncio.sleep_ms(0)
 
     def _close_file(self):
-        if self._file:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file:
+            try:
+                file.close()
+            except OSError:
+                pass  # it was only read

@@ -50,6 +50,7 @@ CARD_FULL = (452, b"4.3.1", b"Card full")
 MAILBOX_FULL = (452, b"4.2.2", b"Mailbox full")
 TOO_MANY_SESSIONS = (421, b"4.3.2", b"Too busy, try again later")
 TIMED_OUT = (421, b"4.4.2", b"Waited too long, closing")
+BROKEN = (421, b"4.3.0", b"Local error, closing")
 TOO_MANY_ERRORS = (421, b"4.7.0", b"Too many errors, closing")
 
 

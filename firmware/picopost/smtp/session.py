@@ -16,10 +16,9 @@ class Session:
         self._dialogue = dialogue.Dialogue(post_office.hostname, post_office, channel.peer,
                                            post_office.max_message_size)
 
-    @property
-    def farewell(self):
-        """What a client is told whose time is up."""
-        return self._dialogue.reply(replies.TIMED_OUT)
+    def farewell(self, timed_out):
+        """What a client is told whose time is up, or whose session broke."""
+        return self._dialogue.reply(replies.TIMED_OUT if timed_out else replies.BROKEN)
 
     def release(self):
         """Free what a session that ended early still holds."""

@@ -31,7 +31,9 @@ class Delivery:
         self._mailboxes = mailboxes
         self._large = None
         date = clock.now()
-        trace = b"From %s %s\n" % (reverse_path or b"MAILER-DAEMON", clock.from_line_date())
+        # A quoted local part may have spaces, which end the sender in a From_ line.
+        sender = reverse_path.replace(b" ", b"_") or b"MAILER-DAEMON"
+        trace = b"From %s %s\n" % (sender, clock.from_line_date())
         self._from_line = len(trace)
         trace += b"Return-Path: <%s>\nReceived: from %s\n\tby %s with %s id " % (
             reverse_path, received, by, protocol)

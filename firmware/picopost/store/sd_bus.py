@@ -26,6 +26,7 @@ START_BLOCK_MULTIPLE = const(0xFC)  # of a block written by CMD25
 
 _HEAD = const(20)  # an idle octet, the command's 6, N_CR of at most 8 (7.5.4), R3's 5
 _OUT = const(518)  # an idle octet (N_WR), token, 512 of data, CRC16, response, and a spare
+_LONG_LOOK = const(128)  # at 24 MHz as long as a call takes: a busy card is polled so
 _IDENTIFICATION_BAUDRATE = const(400_000)  # 6.4.1
 _READ_MS = const(250)  # three times the 100 ms in which 4.6.2.1 wants a block to begin
 _BUSY_MS = const(500)  # 4.6.2.2: 250 ms, 500 ms for SDXC
@@ -46,6 +47,7 @@ class SdBus:
         view = memoryview(self._frame)
         self._head = view[:_HEAD]
         self._out = view[:_OUT]
+        self._long_look = view[:_LONG_LOOK]
         # Where the token stands in the head decides how much of its block is still to come.
         self._rest = [view[_HEAD : at + 1 + BLOCK + 2] for at in range(_HEAD)]
         self._response_at = 0
@@ -185,15 +187,16 @@ class SdBus:
     def wait_not_busy(self, limit=_BUSY_MS):
         """Clock the selected card until it lets MISO rise, for `limit` milliseconds at most."""
         deadline = None
-        while True:
-            self._spi.readinto(self._head, 0xFF)
-            if self._frame[_HEAD - 1] == 0xFF:
-                return
+        self._spi.readinto(self._head, 0xFF)
+        last = _HEAD - 1
+        while self._frame[last] != 0xFF:
             if deadline is None:
                 deadline = ticks_add(ticks_ms(), limit)
             elif ticks_diff(deadline, ticks_ms()) <= 0:
                 self.stuck = True
                 raise OSError(ETIMEDOUT, f"busy for more than {_BUSY_MS} ms")
+            self._spi.readinto(self._long_look, 0xFF)
+            last = _LONG_LOOK - 1
 
     def looks_ready(self):
         """One short look whether the card is still busy with what was written."""
@@ -225,12 +228,12 @@ class SdBus:
             self._spi.readinto(self._frame, 0xFF)  # the rest of a block, whichever way it goes
             if self._open in (24, 25) and not self.stuck:
                 self.wait_not_busy()
-            if self._open and not self.stuck:
-                self._open = 0
+            if self._open in (18, 24, 25) and not self.stuck:
                 self.exchange(12, 0)  # 7.3.3.1: after an error CMD12, not the stop token
                 self.wait_not_busy()
         except OSError:
             pass  # CMD13 tells more
+        self._open = 0
         if self.stuck:
             return 0
         for _ in range(2):

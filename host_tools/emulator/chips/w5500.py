@@ -158,7 +158,7 @@ class W5500:
         else:
             self.counters.read += count
             reply = self._read(self._address, count)
-        self._address = self._address + count & 0xFFFF
+        self._address += count  # past 0xFFFF only in the memories, which wrap by themselves
         if self._remaining is not None:
             self._remaining -= count
             if self._remaining == 0:

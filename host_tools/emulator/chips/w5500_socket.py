@@ -280,7 +280,6 @@ class Socket(SocketBlock):
                 # Full. A FIN needs no room; octets that wait must not wake us until RECV.
                 data = connection.peek()
                 self._stalled = bool(data)
-            connection.check()
         except ConnectionError:
             self._end(reg.IR_DISCON)
             return

@@ -1,0 +1,99 @@
+"""The text dialogues of tests/smtp/dialogues again, over a socket, against the whole appliance."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support import dialogues
+from tests.support.appliance import Appliance
+from tests.support.wire import Lines, Pop3
+
+SCRIPTS = dialogues.parse_all(Path(__file__).parents[1] / "smtp" / "dialogues")
+_SMALLEST_LIMIT = 65536  # of the setting max_message_size
+
+
+def playable(settings: dialogues.Settings) -> bool:
+    """Whether an appliance can be set up so; the others need a stub for their mailboxes."""
+    return (not settings.full and settings.max_size >= _SMALLEST_LIMIT
+            and all(" " not in user for user in settings.users))
+
+
+def groups() -> dict[dialogues.Settings, list[dialogues.Dialogue]]:
+    """The scripts by the settings that they are written for: one appliance each."""
+    found = {}
+    for script in SCRIPTS:
+        if playable(script.settings):
+            found.setdefault(script.settings, []).append(script)
+    return found
+
+
+def play(script: dialogues.Dialogue, port: int) -> None:
+    with Lines(port) as connection:
+
+        def receive() -> bytes:
+            line = connection.line()
+            assert line.endswith(b"\r\n"), f"the appliance hung up after {line!r}"
+            return line[:-2]
+
+        script.run(lambda line: connection.socket.sendall(line + b"\r\n"), receive)
+
+
+def test_enough_of_them_are_played():
+    assert sum(map(len, groups().values())) >= 10
+
+
+@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+def test_smtp_dialogues(tmp_path, board):
+    for number, (settings, scripts) in enumerate(groups().items()):
+        with Appliance(tmp_path / f"{number}.img", board, {u: "pw" for u in settings.users},
+                       {"catch_all": settings.catch_all, "max_message_size": settings.max_size},
+                       hostname=settings.hostname) as appliance:
+            for script in scripts:
+                play(script, appliance.smtp)
+            assert not appliance.faults()
+
+
+COURSE_LETTER = [b"From... (corps du message)", b"...", b"MIME... (corps du message)...", b"..."]
+
+
+@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+def test_the_letter_of_the_course_is_read_back_as_the_course_reads_it(tmp_path, board):
+    """Both dialogues of the notes, and the text between them. Their lines of dots are stuffed
+    by nobody, so the appliance takes one dot off each that begins a line, as RFC 5321 has it."""
+    [script] = [script for script in SCRIPTS if script.name == "course_notes.txt"]
+    with Appliance(tmp_path / "card.img", board) as appliance:
+        play(script, appliance.smtp)
+        appliance.wait_for("closed", service="smtp")
+        with Lines(appliance.pop3) as pop3:
+            said = []
+            for command in (None, b"USER girl", b"PASS s3cret word", b"STAT", b"LIST 1"):
+                if command:
+                    pop3.socket.sendall(command + b"\r\n")
+                said.append(pop3.line())
+            assert all(line.startswith(b"+OK") for line in said)
+            assert said[3].split()[1] == b"1"
+            pop3.socket.sendall(b"RETR 1\r\n")
+            lines = []
+            while lines[-1:] != [b".\r\n"]:
+                lines.append(pop3.line())
+            text = [line[:-2] for line in lines]
+            # What the wire carries: ".." became "." on the way in (the notes send "..."), and a
+            # line that begins with a dot is stuffed again on the way out.
+            assert text[-5:-1] == COURSE_LETTER
+            for command in (b"DELE 1", b"QUIT"):
+                pop3.socket.sendall(command + b"\r\n")
+                assert pop3.line().startswith(b"+OK")
+            assert pop3.line() == b""
+        reader = Pop3(appliance.pop3, "girl", "s3cret word")
+        assert reader.sizes() == {}
+        reader.quit()
+
+
+def test_socket_errors_are_not_hidden(tmp_path):
+    """The player itself: a dialogue against a server that hangs up fails."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with Lines(server.getsockname()[1]) as connection:
+            peer, _ = server.accept()
+            peer.close()
+            assert connection.line() == b""
