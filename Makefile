@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := host_tools/requirements.txt tests/requirements.txt firmware/requirements.txt
+REQUIREMENTS := host_tools/requirements.txt firmware/requirements.txt \
+	tests/requirements.txt tests/requirements-chips.txt
 READY := $(VENV)/.ready
 # Options for `python -m host_tools run`, e.g. make run RUN="--board pico_w"
 RUN ?=
@@ -26,7 +27,8 @@ $(READY): $(REQUIREMENTS)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 		-r host_tools/requirements.txt -r tests/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
-		--target $(VENV)/device_packages -r firmware/requirements.txt
+		--target $(VENV)/device_packages -r firmware/requirements.txt \
+		-r tests/requirements-chips.txt
 	@touch $@
 
 run: $(READY)

@@ -45,6 +45,10 @@ def run(options: argparse.Namespace) -> int:
     except boards.UnknownBoard as error:
         raise UserError(str(error)) from error
     card_path = options.card or firmware_build.BUILD / options.board / "card.img"
+    try:
+        card_path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"card image {card_path}: {error.strerror}") from error
     users = _users(options.user, card_path)
     settings = _settings(options.settings)
     try:
@@ -85,7 +89,6 @@ def _users(given: list[str], card_path: Path) -> list[tuple[str, str]]:
         return users
     kept = card_path.with_suffix(".user")
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
         kept.touch(mode=0o600)
         kept.write_text(f"{_DEFAULT_USER}:{secrets.token_urlsafe(9)}\n")
     name, _, password = kept.read_text().strip().partition(":")
@@ -116,7 +119,6 @@ def _card(path: Path) -> CardImage:
     try:
         if path.exists():
             return CardImage(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         return CardImage.create(path)
     except OSError as error:
         raise UserError(f"card image {path}: {error.strerror or error}") from error

@@ -14,7 +14,8 @@ def command(heap_kib: int, *arguments: str) -> list[str]:
     The `w` scales the heap for the VM's 64-bit words: objects take twice the room there.
     """
     return [sys.executable, "-c", "import micropython_unix, sys; sys.argv[0] = 'micropython'; "
-            "micropython_unix.main()", "-X", f"heapsize={heap_kib}wK", *arguments]
+            "sys.exit(micropython_unix.run_main(sys.argv))",
+            "-X", f"heapsize={heap_kib}wK", *arguments]
 
 
 def start(heap_kib: int, *arguments: str, path: list[Path], **popen) -> subprocess.Popen:

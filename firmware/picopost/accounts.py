@@ -76,10 +76,9 @@ async def verify(accounts, name, password):
     """Whether `password` (bytes) is that of `name`; an unknown name takes the same time."""
     known = accounts.get(name)
     if known is None:
-        for known in accounts.values():
-            break
-        else:
+        if not accounts:
             return False
+        known = next(iter(accounts.values()))
         name = None
     iterations, salt, key = known
     derived = await derive(password, salt, iterations)

@@ -13,8 +13,8 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from host_tools import firmware_build, vm
 from host_tools.emulator.card_image import CardImage

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Callable
+from collections.abc import Callable
 
 from host_tools.emulator.spi_bus import Pins, SpiBus
 

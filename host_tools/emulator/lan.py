@@ -6,7 +6,7 @@ binds to 127.0.0.20 first is 192.168.77.20; 192.168.77.1 is also gateway, DHCP a
 UDP does not leave the process: a table of handlers by port.
 
 No threads and no clock: `poll()` moves what can be moved, when `fileno()` is readable.
-`set_link` and `vanish` may be called from another thread; they take effect in `poll()`.
+`set_link` and `vanish` may be called from another thread; `poll()` completes what they ask.
 """
 
 from __future__ import annotations

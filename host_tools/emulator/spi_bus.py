@@ -7,7 +7,8 @@ A chip model is any object with `select(bool)`, `transfer(byte) -> byte` and
 from __future__ import annotations
 
 import warnings
-from typing import Callable, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from host_tools.emulator.clock import BusClock
 
@@ -63,7 +64,7 @@ class SpiBus:
         reply = self._selected[0].transfer_bulk(data)
         for device in self._selected[1:]:
             other = device.transfer_bulk(data)
-            reply = bytes(a & b for a, b in zip(reply, other))
+            reply = bytes(a & b for a, b in zip(reply, other, strict=True))
         return reply
 
 

@@ -12,8 +12,8 @@ from tests.chips.w5500_host import Host, client, free_offset
 def lan():
     lan = Lan(free_offset())
     yield lan
-    assert lan.port_error is None
     lan.close()
+    assert lan.port_error is None
 
 
 @pytest.fixture

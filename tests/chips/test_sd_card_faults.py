@@ -197,6 +197,7 @@ def test_pulled_in_a_read(host, faults, on, where):
     with pytest.raises(NoAnswer):
         host.command(18, 3)
         host.receive()
+    host.card.select(False)  # no warning: there is no card to warn of
     assert faults.fired == [Fired(f"pull_{on}", where)]
 
 

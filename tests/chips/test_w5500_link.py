@@ -1,6 +1,5 @@
 """What the W5500 model does without link, and with peers that vanish."""
 
-
 import pytest
 
 from host_tools.emulator.chips.w5500_registers import (

@@ -1,6 +1,6 @@
 """Real mail programs, as their users start them but without a person at a terminal.
 
-Each program runs with an empty home directory and an environment of three variables, so it reads
+Each program runs with an empty home directory and an environment of a few variables, so it reads
 nobody's configuration and writes nowhere else. All of them talk to 127.0.0.1.
 """
 
@@ -19,6 +19,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def need(program: str, package: str) -> str:
 
 def environment(home: Path) -> dict[str, str]:
     """All that a program gets to see of this machine's settings."""
-    return {"HOME": str(home), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "vt100"}
+    return {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8", "TERM": "vt100"}
 
 
 def run(command: list[str], home: Path, stdin: bytes = b"", status: int = 0) -> bytes:
@@ -164,12 +166,9 @@ def retrieve(client: poplib.POP3, number: int) -> bytes:
 
 def fetch_all(appliance: Appliance, user: str) -> list[bytes]:
     """All messages of `user`, in order; they stay."""
-    client = log_in(appliance, user)
-    try:
+    with closing(log_in(appliance, user)) as client:
         messages = [retrieve(client, number + 1) for number in range(client.stat()[0])]
         client.quit()
-    finally:
-        client.close()
     return messages
 
 
@@ -213,7 +212,7 @@ def copy_with_mutt(folder: str, target: Path, home: Path) -> None:
     config = secret_file(home / "muttrc", (
         "set ssl_starttls=no ssl_force_tls=no pop_authenticators=user\n"
         "set confirmcreate=no confirmappend=no copy=no move=no quit=yes sleep_time=0\n"
-        f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com\n"))
+        f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com hostname=xyz.com\n"))
     # The prompt for the mailbox comes with a proposal in it, for <kill-line> to remove.
     keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{target}<enter><exit>"
     run_in_terminal([program, "-n", "-R", "-F", str(config), "-e", f'push "{keys}"',

@@ -12,6 +12,7 @@ import smtplib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ from tests.support.appliance import Appliance
 _TRIES = 300
 
 
+def test_missing_program_skips_unless_all_are_required(monkeypatch):
+    monkeypatch.delenv("PICOPOST_REQUIRE_CLIENTS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="Debian's package nomail"):
+        clients.need("no-such-mailer", "nomail")
+    monkeypatch.setenv("PICOPOST_REQUIRE_CLIENTS", "1")
+    with pytest.raises(pytest.fail.Exception, match="Debian's package nomail"):
+        clients.need("no-such-mailer", "nomail")
+
+
 @pytest.mark.parametrize("sender", clients.SENDERS)
 def test_sent_letters_come_back_octet_for_octet(appliance, home, sender):
     for message in LETTERS.values():
@@ -34,8 +44,7 @@ def test_sent_letters_come_back_octet_for_octet(appliance, home, sender):
 
 
 def test_poplib_reads_sizes_lists_and_tops(appliance):
-    client = clients.log_in(appliance, "poplib_reader")
-    try:
+    with closing(clients.log_in(appliance, "poplib_reader")) as client:
         messages = [clients.retrieve(client, number) for number in range(1, len(LETTERS) + 1)]
         assert [letters.without_trace(message) for message in messages] == list(LETTERS.values())
         sizes = [len(message) for message in messages]
@@ -46,8 +55,6 @@ def test_poplib_reads_sizes_lists_and_tops(appliance):
             top = b"".join(line + b"\r\n" for line in client.top(number, 1)[1])
             assert top == header + b"\r\n\r\n" + body[:body.index(b"\r\n") + 2]
         client.quit()
-    finally:
-        client.close()
 
 
 def test_curl_lists_and_retrieves(appliance, home):
@@ -111,13 +118,11 @@ def test_five_senders_of_a_megabyte_and_a_reader(appliance):
         senders = [pool.submit(deliver, message) for message in sent.values()]
         while True:
             finished = all(sender.done() for sender in senders)
-            try:
+            with closing(reader):
                 count = reader.stat()[0]
                 fetched = letters.by_mark(clients.retrieve(reader, number + 1)
                                           for number in range(count))
                 reader.quit()
-            finally:
-                reader.close()
             assert fetched == {mark: expected[mark] for mark in fetched}
             assert set(LETTERS) <= set(fetched)
             if finished:
@@ -146,12 +151,9 @@ def _let_in(attempt: Callable):
 
 
 def _uidls(appliance: Appliance, user: str) -> list[bytes]:
-    client = clients.log_in(appliance, user)
-    try:
+    with closing(clients.log_in(appliance, user)) as client:
         listing = client.uidl()[1]
         client.quit()
-    finally:
-        client.close()
     return [line.split()[1] for line in listing]
 
 
@@ -167,9 +169,9 @@ def test_mail_and_unique_ids_outlive_restarts(board, tmp_path):
     with Appliance(card, board) as second:
         assert clients.fetch_all(second, "girl") == messages
         assert _uidls(second, "girl") == uidls
-        client = clients.log_in(second, "girl")
-        client.dele(2)
-        client.quit()
+        with closing(clients.log_in(second, "girl")) as client:
+            client.dele(2)
+            client.quit()
         clients.send(second, ["girl@xyz.com"], LETTERS["small"])
     with Appliance(card, board) as third:
         now = clients.fetch_all(third, "girl")

@@ -51,6 +51,11 @@ class WiznetBench:
 
     def up(self) -> None:
         assert self.vm.eval("up()") == 0
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the chip have what the VM has written: it answers in order."""
+        self.vm.eval("link.chip.version()")
 
     @contextmanager
     def serving(self, **ports: int) -> Iterator[Callable[[str], object]]:
@@ -58,6 +63,7 @@ class WiznetBench:
         VM for the value of an expression meanwhile, over the link itself."""
         services = [(port, name) for name, port in ports.items()] + [(CONTROL, "control")]
         self.vm.exec(f"serve({services!r})")
+        self.settle()
         failures = []
 
         def work():
@@ -102,7 +108,7 @@ class WiznetBench:
     def close(self) -> None:
         self.bench.close()
         self.lan.close()
-        assert self.bench.failure is None
+        assert self.bench.failure is None, repr(self.bench.failure)
         assert self.lan.port_error is None
 
 

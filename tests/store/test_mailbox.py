@@ -32,7 +32,8 @@ def test_message_comes_back_with_its_size(vm):
     octets = deliver(vm, ["a"], wire)
     back = vm.eval("wire('a', 1)")
     assert back.endswith(wire)
-    assert back.startswith(b"Return-Path: <boy@abc.com>\r\nReceived: from abc.com ([192.0.2.1])\r\n")
+    assert back.startswith(b"Return-Path: <boy@abc.com>\r\n"
+                           b"Received: from abc.com ([192.0.2.1])\r\n")
     assert octets == len(back) - 3 - 1  # without the final ".\r\n" and the stuffed dot
     assert vm.eval("listing('a')")[0][0] == octets
     assert b"\n>From me\n>>From you\n" in vm.eval("text('a', 1)")
@@ -50,7 +51,7 @@ def test_every_size_around_a_block_is_whole(vm):
     for size in range(3880, 3960):
         wire = b"y" * size + b"\r\n.\r\n"
         octets = deliver(vm, ["a"], wire)
-        vm.exec(f"last = boxes['a'].index.live; got = wire('a', last)")
+        vm.exec("last = boxes['a'].index.live; got = wire('a', last)")
         assert vm.eval("got").endswith(b"\r\n" + wire), size
         assert vm.eval("len(got)") == octets + 3, size
     assert vm.eval("len(files('a'))") > 2  # both ways were taken

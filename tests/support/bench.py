@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import selectors
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from host_tools.emulator.channel import Channel
 from host_tools.emulator.clock import BusClock

@@ -43,7 +43,7 @@ class Mailbox:
         try:
             os.stat(self.index.path)
         except OSError:
-            for number, _ in segment.numbers(self.path):
+            if any(True for _ in segment.numbers(self.path)):
                 raise index_file.IndexDamaged(f"{self.index.path}: missing, segments are there")
             self.index.create()
         self._used = bytearray(limits.MAX_SEGMENTS // 8)

@@ -174,6 +174,8 @@ class SdBus:
             if at >= 0:
                 return at
             if frame.count(b"\xff", start, _HEAD) != _HEAD - start:
+                if self._open == 17:
+                    self._open = 0
                 for at in range(start, _HEAD):
                     if frame[at] != 0xFF:  # 7.3.3.3
                         raise OSError(EIO, f"data error token {frame[at]:#04x}")
@@ -228,7 +230,7 @@ class SdBus:
             self._spi.readinto(self._frame, 0xFF)  # the rest of a block, whichever way it goes
             if self._open in (24, 25) and not self.stuck:
                 self.wait_not_busy()
-            if self._open in (18, 24, 25) and not self.stuck:
+            if self._open and not self.stuck:
                 self.exchange(12, 0)  # 7.3.3.1: after an error CMD12, not the stop token
                 self.wait_not_busy()
         except OSError:

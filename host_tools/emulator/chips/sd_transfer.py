@@ -105,7 +105,7 @@ class Transfer:
 
     def select(self, selected: bool) -> None:
         """Chip select. All of a command and its data belongs under one select (7.2)."""
-        if self._selected and not selected:
+        if self._selected and not selected and self.present:
             data_open = self._block_in is not None or self._token == sd.START_BLOCK
             if self._command or data_open or (self._reading and not self._halted):
                 warnings.warn("SD: deselected within a command or a data block", stacklevel=2)

@@ -1,0 +1,148 @@
+"""`python -m host_tools run` at the command line: what it prints, and how it ends."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.appliance import ROOT, Appliance, free_port_offset
+from tests.support.wire import Pop3, send
+
+RUN = [sys.executable, "-m", "host_tools", "run"]
+
+
+def refused(*options: str) -> str:
+    """The one line on stderr of a start that has to fail with status 1."""
+    done = subprocess.run([*RUN, *options], cwd=ROOT, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    [line] = done.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("port", [25, 110])
+def test_port_in_use(tmp_path, board, port):
+    offset = free_port_offset()
+    with socket.create_server(("127.0.0.1", offset + port)) as other:
+        line = refused("--board", board, "--card", str(tmp_path / "card.img"),
+                       "--port-offset", str(offset))
+        assert str(offset + port) in line and "--port-offset" in line
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()  # nobody was sent to the stranger
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--board", "toaster"], ["toaster", "pico_w5500"]),
+    (["--user", "girl"], ["NAME:PASSWORD"]),
+    (["--user", "../etc:x"], ["../etc"]),
+    (["--user", "girl:"], ["password"]),
+    (["--set", "hostname=xyz.com"], ["hostname=xyz.com", "JSON"]),
+    (["--heap", "lots"], ["lots", "96wK"]),
+    (["--card", "/proc/none/card.img"], ["/proc/none/card.img"]),
+])
+def test_bad_options_are_one_line(tmp_path, options, words):
+    if "--card" not in options:
+        options = [*options, "--card", str(tmp_path / "card.img")]
+    line = refused(*options, "--port-offset", str(free_port_offset()))
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize("setting, words", [
+    ('hostnam="x"', ["hostnam", "hostname"]),
+    ("hostname=7", ["hostname must be"]),
+    ("max_message_size=1", ["max_message_size must be", "65536"]),
+    ('catch_all="nobody"', ["catch_all", "account"]),
+])
+def test_bad_settings_are_named(tmp_path, setting, words):
+    done = subprocess.run([*RUN, "--card", str(tmp_path / "card.img"), "--set", setting,
+                           "--port-offset", str(free_port_offset())],
+                          cwd=ROOT, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_what_it_prints_can_be_pasted(tmp_path):
+    """The two commands of the introduction, run by a shell as they stand."""
+    if not shutil.which("curl"):
+        pytest.skip("install Debian's package curl")
+    process = subprocess.Popen(
+        [*RUN, "--card", str(tmp_path / "card.img"), "--port-offset", str(free_port_offset())],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        commands = [line.strip() for line in printed if "curl" in line]
+        assert len(commands) == 2, printed
+        for command in commands:
+            done = subprocess.run(["sh", "-c", command], text=True, capture_output=True,
+                                  timeout=60)
+            assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("Subject: hello\n\nIt works.\n")
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, errors
+    assert re.search(r"^\d\d:\d\d:\d\d  accepted .*mailbox=me  octets=\d+", rest, re.M), rest
+    assert re.search(r"^\d\d:\d\d:\d\d  fetched .*mailbox=me", rest, re.M), rest
+    assert shlex.split(commands[1])[-1].startswith("me:")
+
+
+def test_json_events(tmp_path):
+    """The first line is `ready` with the outside ports; the numbers are numbers."""
+    with Appliance(tmp_path / "card.img", users={"girl": "s3cret word", "007": "x"}) as appliance:
+        assert appliance.events[0] is appliance.ready
+        assert appliance.ready["board"] == "pico_w"
+        assert appliance.ready["ports"] == {"smtp": appliance.offset + 25,
+                                            "pop3": appliance.offset + 110}
+        send(appliance.smtp, b"Subject: x\r\n", sender=b"", to=(b"007@xyz.com",))
+        event = appliance.wait_for("accepted")
+        assert event["mailbox"] == "007" and isinstance(event["octets"], int)
+        assert event["sender"] == "" and event["peer"] == "127.0.0.1"
+        assert send(appliance.smtp, b"", to=(b'"a b"@xyz.com',)).startswith(b"550")
+        event = appliance.wait_for("refused")
+        assert event["command"] == 'RCPT TO:<"a b"@xyz.com>' and event["why"].startswith("550 ")
+        assert json.dumps(event)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_and_start_again(tmp_path, number):
+    """Mail and unique-ids outlive a restart, and so does the account made up for `make run`."""
+    card = tmp_path / "card.img"
+    with Appliance(card, "pico_w5500") as appliance:
+        for size in (10, 10_000):
+            send(appliance.smtp, b"x" * 60 + b"\r\n" + b"y" * size + b"\r\n")
+        reader = Pop3(appliance.pop3, "girl", appliance.users["girl"])
+        before = [(reader.text(n), uid) for n, uid in reader.uids().items()]
+        reader.quit()
+        appliance.process.send_signal(number)
+        assert appliance.process.wait(60) == 0
+    with Appliance(card, "pico_w") as appliance:
+        reader = Pop3(appliance.pop3, "girl", appliance.users["girl"])
+        assert [(reader.text(n), uid) for n, uid in reader.uids().items()] == before
+        reader.quit()
+        send(appliance.smtp, b"z\r\n")
+        reader = Pop3(appliance.pop3, "girl", appliance.users["girl"])
+        assert len(set(reader.uids().values())) == 3
+        reader.quit()
+
+
+def test_passwords_are_not_printed(tmp_path):
+    with Appliance(tmp_path / "card.img") as appliance:
+        Pop3(appliance.pop3, "girl", "s3cret word").quit()
+        with pytest.raises(AssertionError):
+            Pop3(appliance.pop3, "girl", "another secret")
+        appliance.wait_for("refused", service="pop3")
+    assert "secret" not in str(appliance.events) and "s3cret" not in str(appliance.events)
+    assert "s3cret" not in (tmp_path / "card.flash" / "accounts.txt").read_text()
