@@ -53,6 +53,17 @@ def _link(board, settings):
     return Link(board, settings)
 
 
+async def _join(link):
+    """Bring the link up; tries for ever, since a router may boot later than we do."""
+    while True:
+        try:
+            await link.up()
+            return
+        except OSError as error:
+            event_log.log("link_failed", error=str(error))
+        await asyncio.sleep_ms(limits.LINK_RETRY)
+
+
 def _smtp(office):
     from picopost.smtp import replies, session
 
@@ -83,7 +94,7 @@ async def _serve(board, settings, known):
     tasks = []
     try:
         office.open()
-        await link.up()
+        await _join(link)
         office.use_address(link.address)
         server = Server(link)
         server.serve(_SMTP_PORT, "smtp", *_smtp(office))

@@ -108,3 +108,6 @@ DHCP_TIMES = const(10_000)
 # Seconds; longer leases are renewed as if they ended here, since adafruit_ticks counts no
 # further than 2**28 ms, 3.1 days (routers give up to ten).
 DHCP_MAX_LEASE = const(172_800)
+# For an access point to let us in, and between two tries to bring the link up.
+JOIN_TIME = const(15_000)
+LINK_RETRY = const(1_000)

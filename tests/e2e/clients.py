@@ -131,10 +131,15 @@ SENDERS: dict[str, Callable[[Appliance, Path, str, bytes], None]] = {
 }
 
 
-def send(appliance: Appliance, recipients: list[str], message: bytes) -> None:
+def smtp(appliance: Appliance) -> smtplib.SMTP:
+    """A connection to the SMTP port, greeted."""
+    return smtplib.SMTP(HOST, appliance.smtp, local_hostname="abc.com", timeout=_PATIENCE)
+
+
+def send(appliance: Appliance, recipients: list[str], message: bytes,
+         connect: Callable[[Appliance], smtplib.SMTP] = smtp) -> None:
     """One message by smtplib; smtplib.SMTPException or OSError if it was not taken by all."""
-    with smtplib.SMTP(HOST, appliance.smtp, local_hostname="abc.com",
-                      timeout=_PATIENCE) as client:
+    with connect(appliance) as client:
         refused = client.sendmail(SENDER, recipients, message, ["BODY=8BITMIME"])
         assert not refused, refused
 
@@ -147,9 +152,15 @@ def curl() -> list[str]:
             "--max-time", str(_PATIENCE)]
 
 
-def log_in(appliance: Appliance, user: str) -> poplib.POP3:
-    """A POP3 session of `user` in the transaction state; for the caller to quit or close."""
-    client = poplib.POP3(HOST, appliance.pop3, timeout=_PATIENCE)
+def pop3(appliance: Appliance) -> poplib.POP3:
+    """A connection to the POP3 port, greeted."""
+    return poplib.POP3(HOST, appliance.pop3, timeout=_PATIENCE)
+
+
+def log_in(appliance: Appliance, user: str,
+           connect: Callable[[Appliance], poplib.POP3] = pop3) -> poplib.POP3:
+    """A POP3 session of `user` in the transaction state; for the caller to quit and close."""
+    client = connect(appliance)
     try:
         client.user(user)
         client.pass_(appliance.users[user])

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from host_tools.emulator.chips.w5500_registers import Status
+from host_tools.emulator.chips.w5500_registers import Command, Status
 from tests.net.wiznet_bench import (
     BOARD,
     CONTROL,
@@ -20,8 +20,9 @@ from tests.net.wiznet_bench import (
     until,
 )
 
-# Whatever the datasheet does not allow, the chip model warns of.
-pytestmark = pytest.mark.filterwarnings("error::UserWarning")
+# Whatever the datasheet does not allow, the chip model warns of. A SEND can cross the peer's RST.
+pytestmark = pytest.mark.filterwarnings(
+    "error::UserWarning", "ignore:W5500 socket .. SEND in SOCK_CLOSED ignored")
 
 PATTERN = bytes(n * 7 & 0xFF for n in range(251)) * 4  # as vm_services.py has it
 SOURCE = PATTERN * 300
@@ -126,7 +127,7 @@ def test_dhcp_ignores_what_is_not_its_answer(dhcp_bench):
         if turn == 1:
             reply[4] ^= 1  # another client's xid
         elif turn == 2:
-            reply[240:] = b"\x35\xff" * 200  # an option without end
+            reply[240:] = b"\x35\xfe" * 200  # an option without end
         elif turn == 3:
             return noise.randbytes(700)  # longer than the package's buffer
         return bytes(reply)
@@ -137,6 +138,17 @@ def test_dhcp_ignores_what_is_not_its_answer(dhcp_bench):
     dhcp_bench.up()
     assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
     assert len(strange) == 6
+
+
+def test_dhcp_that_searches_for_days(dhcp_bench):
+    """RFC 2131's `secs` has two octets: the package raises OverflowError after 18 hours."""
+    handler = dhcp_bench.lan.udp.pop(67)
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = limits.DHCP_ATTEMPTS = 1")
+    assert "no DHCP server" in dhcp_bench.vm.eval("up()")
+    dhcp_bench.vm.exec("from picopost.net import dhcp\n"
+                       "link._lease._client._start_ticks = dhcp.ticks_ms() - 70_000_000")
+    dhcp_bench.lan.udp[67] = handler
+    until(lambda: dhcp_bench.vm.eval("link._lease.step()"), "the lease")
 
 
 def test_dhcp_lease_of_ten_days(dhcp_bench):
@@ -269,6 +281,20 @@ def test_cost_of_idling(up):
     assert calls <= 2 * polls
 
 
+def test_writer_keeps_the_link_awake(bench):
+    """Its SENDs raise no news: were the link to fall idle, each would wait 10 ms for the next."""
+    assert bench.vm.eval("quiet_after_a_write()") == 0
+
+
+def test_each_block_gives_others_a_turn(bench):
+    assert bench.vm.eval("turns_of_another_task()") >= (10, 10)
+
+
+def test_room_is_not_filled_in_dribs(bench):
+    assert bench.vm.eval("[sent_into(*pair) for pair in ((2048, 2048), (100, 50), (100, 100), "
+                         "(1023, 1024), (1024, 1025), (0, 1))]") == [2048, 50, 100, 0, 1024, 0]
+
+
 # --- back-pressure and fairness ---------------------------------------------------------------
 
 def test_slow_reader_stops_the_writer_and_nobody_else(up):
@@ -342,6 +368,22 @@ def test_close_delivers_what_was_written(up):
             assert client.recv(1) == b""
 
 
+def test_fin_comes_after_the_last_octet_was_acknowledged(up):
+    """On the chip a DISCON overtakes what waits in the TX memory; the model is kinder."""
+    waiting = []
+    for chip_socket in up.chip.sockets:
+        states, disconnect = chip_socket._commands[Command.DISCON]
+        chip_socket._commands[Command.DISCON] = (
+            states, lambda chip_socket=chip_socket, disconnect=disconnect: (
+                waiting.append(chip_socket._tx_pending()), disconnect()))
+    with up.serving(source=25, echo=26):
+        with up.connect(25) as client, up.connect(26) as other:
+            while client.recv(4096):
+                other.sendall(b"x")
+                assert other.recv(1) == b"x"
+    assert waiting and not any(waiting)
+
+
 def test_peer_that_resets(up):
     with up.serving(sink=25, source=26, echo=27) as ask:
         reading = up.connect(27)
@@ -411,6 +453,7 @@ def test_cancelled_in_the_middle_of_a_write(up):
 def test_client_that_never_ends_its_side(up):
     """close() does not wait for it for ever, and the socket listens again."""
     up.vm.exec("limits.LINGER = 20")
+    up.chip.timeout_polls = 1_000_000_000
     with up.serving(source=25, echo=26) as ask:
         with up.connect(25) as client:
             assert receive_all(client) == SOURCE
@@ -467,6 +510,14 @@ def test_every_free_socket_listens(up):
 
 
 # --- faults -------------------------------------------------------------------------------------
+
+def test_listener_that_closed_without_a_word(up):
+    up.vm.exec("limits.PATROL = 1")
+    with up.serving(echo=25) as ask:
+        listener = ask("link._listening.index(25)")
+        ask(f"link.chip.close({listener})")
+        until(lambda: up.chip.sockets[listener].status == Status.SOCK_LISTEN, "its return")
+
 
 def test_link_lost_and_found(up):
     up.vm.exec("limits.PATROL = 1")

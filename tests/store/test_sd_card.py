@@ -20,23 +20,39 @@ BLOCKS = 131_072  # 64 MB
 
 
 class Wire:
-    """A card model, and how the driver deselects it: eight clocks have to follow."""
+    """The wires of a card model.
+
+    They count how often the eight clocks after a deselection were missing. `garble`: an octet
+    that is read as 0 so many times. `always_selected`: chip select is never high again.
+    """
 
     def __init__(self, card):
         self.card = card
         self.transfer = card.transfer
-        self.transfer_bulk = card.transfer_bulk
         self.released_without_clocks = 0
+        self.garble, self.garble_times = b"", 0
+        self.always_selected = False
         self._released = False
+
+    def transfer_bulk(self, data):
+        reply = self.card.transfer_bulk(data)
+        if self.garble_times and self.garble in reply:
+            self.garble_times -= 1
+            reply = reply.replace(self.garble, b"\0")
+        return reply
 
     def select(self, selected):
         self.released_without_clocks += selected and self._released
         self._released = not selected
-        self.card.select(selected)
+        if not self.always_selected:
+            self.card.select(selected)
 
     def clocked_unselected(self, count):
         self._released = False
-        self.card.clocked_unselected(count)
+        if self.always_selected:
+            self.card.transfer_bulk(b"\xff" * count)
+        else:
+            self.card.clocked_unselected(count)
 
 
 class Slot:
@@ -140,7 +156,7 @@ CARDS = {
     "SDSC": ({"high_capacity": False}, BLOCKS),
     "SDSC version 1": ({"high_capacity": False, "version": 1}, BLOCKS),
     "SDSC of 2 GB": ({"high_capacity": False}, 1 << 22),
-    "other open bits": ({"undefined_bits": 0x00}, BLOCKS),
+    "other open bits": ({"undefined": 0x00}, BLOCKS),
     "slow": ({"timing": SLOW}, BLOCKS),
 }
 
@@ -150,7 +166,7 @@ def test_every_kind_of_card(make_slot, recwarn, name):
     options, blocks = CARDS[name]
     slot = make_slot(blocks * 512, serial=77, **options)
     assert slot.attempt("card.readblocks", "0", "buf") == (ENODEV, "SD: not opened")
-    slot.exec("card.open()")
+    assert slot.attempt("card.open") is None
     high_capacity = options.get("high_capacity", True)
     assert slot.eval("card.blocks, card.high_capacity, card.cid, card.write_protected") == (
         blocks, high_capacity, cid(77), False)
@@ -163,7 +179,18 @@ def test_every_kind_of_card(make_slot, recwarn, name):
     assert slot.eval("card.blocks_read, card.blocks_written, card.retries, card.errors") == (
         20, 20, 0, 0)
     assert slot.wire.released_without_clocks == 0
+    assert slot.card.counters.commands["CMD16"] == (0 if high_capacity else 1)
     assert not recwarn.list
+
+
+def test_the_end_of_a_card_that_reads_ahead(slot):
+    """4.3.3: it may complain of what lies behind its last block; no write may be blamed for it."""
+    slot.card.timing = Timing(read_access=(1, 1))
+    assert slot.write(BLOCKS - 8, 5) is None
+    assert slot.read(BLOCKS - 8) == content(5)
+    assert slot.write(7, 5) is None and slot.sync() == 0
+    slot.card.timing = USUAL
+    assert slot.eval("card.errors") == 0
 
 
 def test_what_no_block_device_is_asked(slot):
@@ -171,7 +198,8 @@ def test_what_no_block_device_is_asked(slot):
                                   (0, 500, 0), (0, 512, 16)):
         for call in ("card.readblocks", "card.writeblocks"):
             code, text = slot.attempt(call, str(block), f"bytearray({octets})", str(offset))
-            assert (code, text) == (EINVAL, f"SD: block {block}: {octets} octets at offset {offset}")
+            assert code == EINVAL
+            assert text == f"SD: block {block}: {octets} octets at offset {offset}"
     assert slot.attempt("card.writeblocks", "0", "b''") is None
     assert slot.eval("[card.ioctl(op, 0) for op in (4, 5, 6, 99)]") == [BLOCKS, 512, 0, -EINVAL]
 
@@ -179,6 +207,7 @@ def test_what_no_block_device_is_asked(slot):
 def test_fat_over_the_driver(make_slot, recwarn):
     slot = make_slot()
     slot.exec("""
+import vfs
 vfs.VfsFat.mkfs(card)
 vfs.mount(vfs.VfsFat(card), "/sd")
 for number in range(4):
@@ -251,8 +280,11 @@ READ_FAULTS = {
     "no_read_token": (ETIMEDOUT, "no data within 250 ms"),
 }
 FAULTS = {**WRITE_FAULTS, **READ_FAULTS}
+# After a single read that failed the driver sends CMD12 in case the card is still in it.
+cmd12_after_a_single_read = pytest.mark.filterwarnings("ignore:SD. CMD12 is not known")
 
 
+@cmd12_after_a_single_read
 @pytest.mark.parametrize("blocks", [1, 8])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_that_passes_is_healed(slot, kind, blocks):
@@ -268,10 +300,11 @@ def test_a_fault_that_passes_is_healed(slot, kind, blocks):
     assert slot.eval("card.retries, card.errors, card.last_error") == (
         1, 1, f"SD: block {99 + nth}: {FAULTS[kind][1]}")
     assert slot.bus.baudrate == slot.eval("card.baudrate") == 12_000_000
-    slot.exec("card.open()")
+    assert slot.attempt("card.open") is None
     assert slot.bus.baudrate == 24_000_000
 
 
+@cmd12_after_a_single_read
 @pytest.mark.parametrize("blocks", [1, 8])
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_that_stays_is_raised(slot, kind, blocks):
@@ -289,6 +322,7 @@ def test_a_fault_that_stays_is_raised(slot, kind, blocks):
     assert slot.bus.baudrate == 3_000_000
 
 
+@cmd12_after_a_single_read
 @pytest.mark.parametrize("command", ["CMD17", "CMD18", "CMD24", "CMD25", "CMD12", "CMD13"])
 @pytest.mark.parametrize("mask", [None, 0x04, 0x80])
 def test_a_garbled_response_loses_nothing(slot, command, mask):
@@ -298,6 +332,8 @@ def test_a_garbled_response_loses_nothing(slot, command, mask):
         if wrote == (None, 0):
             assert slot.on_card(200, at, blocks)
             assert slot.read(200, blocks) == content(at, blocks)
+            if slot.eval("card.errors") and mask == 0x04:
+                assert slot.eval("card.last_error") == f"SD: block 200: {command}: R1 0x04"
         else:  # the answer to "is it written?" is given once
             assert command == "CMD13" and wrote[1] == slot.sync()
             slot.exec("card.open()")
@@ -314,6 +350,25 @@ def test_initialisation_survives_a_lost_response_but_not_all_lost(slot, command)
     assert (code, text) == ((ENODEV, "SD: no card answers") if command == "CMD0" else
                             (ETIMEDOUT, f"SD: {command.replace('A', '')}: no response"))
     slot.faults.clear()
+    assert slot.attempt("card.open") is None and slot.read(0) == slot.card.image.read_blocks(0, 8)
+
+
+def test_a_register_with_a_wrong_crc(slot):
+    slot.wire.garble, slot.wire.garble_times = b"C", 1  # in the product name, in the CID
+    assert slot.attempt("card.open") is None and slot.wire.garble_times == 0
+    assert slot.eval("card.cid") == cid(1)
+    slot.wire.garble_times = 3
+    assert slot.attempt("card.open") == (EIO, "SD: CMD10: CRC error in the register")
+    assert slot.wire.garble_times == 0
+
+
+@pytest.mark.filterwarnings("ignore:SD")
+def test_a_card_that_was_left_in_the_middle_of_a_block(slot):
+    """As after a reset of the board, with a card that does not mind the deselection."""
+    slot.exec("card._bus.select(); card._bus.start(25, 1000); spi.write(b'\\xfc' + bytes(100))")
+    slot.wire.always_selected = True
+    assert slot.attempt("SdCard(spi, pin).open") is None
+    slot.wire.always_selected = False
     assert slot.attempt("card.open") is None and slot.read(0) == slot.card.image.read_blocks(0, 8)
 
 
@@ -377,7 +432,8 @@ LOST = EIO, "SD: blocks 600 to 607: accepted, then status 0x0004"
 
 @pytest.mark.parametrize("next_call", [
     "attempt(card.ioctl, 3, 0)", "attempt(card.ioctl, 2, 0)", "attempt(card.readblocks, 0, buf)",
-    "attempt(card.writeblocks, 0, buf)", "asyncio.run(wait_beside_another())"])
+    "attempt(card.writeblocks, 0, buf)", "attempt(card.open)",
+    "asyncio.run(wait_beside_another())"])
 def test_a_block_lost_after_it_was_accepted(slot, next_call):
     """Whoever asks next hears of it, and so does everybody after: it may be anybody's block."""
     assert slot.write(600, 1) is None
@@ -395,7 +451,7 @@ def test_no_card(slot):
     slot.card.remove()
     for call in ("card.open", "card.open"):
         assert slot.attempt(call) == (ENODEV, "SD: no card answers")
-    assert slot.read(0)[0] == ENODEV
+    assert slot.read(0) == slot.sync() == (ENODEV, "SD: no card answers")
     slot.card.insert()
     assert slot.attempt("card.open") is None
 
@@ -427,12 +483,14 @@ def test_pulled_while_it_programs(slot):
 
 
 @pytest.mark.filterwarnings("ignore:SD. CMD.* before SPI mode")
+@pytest.mark.parametrize("first", ["write", "read"])
 @pytest.mark.parametrize("serial, text", [(2, "SD: another card is in the slot"),
                                           (1, "SD: the card was pulled or lost power")])
-def test_the_card_is_exchanged(slot, serial, text):
+def test_the_card_is_exchanged(slot, serial, text, first):
     assert slot.write(800, 1) is None and slot.sync() == 0
     slot.card.insert(serial=serial)
-    assert slot.write(800, 2) == (ENODEV, text)
+    result = slot.write(800, 2) if first == "write" else slot.read(800)
+    assert result == (ENODEV, text)
     assert slot.write(800, 3) == slot.read(800) == slot.sync() == (ENODEV, text)
     assert slot.on_card(800, 1)  # nothing went to it
     slot.exec("card.open()")
@@ -469,7 +527,7 @@ def test_what_was_synced_is_on_the_card(slot, sticky):
 def test_what_a_writer_of_a_file_sees(make_slot):
     """VfsFat hands an error of the card through: from write, flush and close, as it is."""
     slot = make_slot()
-    slot.exec("vfs.VfsFat.mkfs(card)\nvfs.mount(vfs.VfsFat(card), '/sd')")
+    slot.exec("import vfs\nvfs.VfsFat.mkfs(card)\nvfs.mount(vfs.VfsFat(card), '/sd')")
     rejected = FAULTS["reject_write"][1]
     for number, call in enumerate(("file.write(buf)", "file.flush()", "file.close()")):
         slot.exec(f"file = open('/sd/{number}', 'wb')\nfile.write(b'first lines')")

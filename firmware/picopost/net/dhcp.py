@@ -9,7 +9,7 @@ machine goes on. It keeps nothing of the chip driver's 34 KB.
 
 import time
 
-from adafruit_ticks import ticks_ms
+from adafruit_ticks import ticks_diff, ticks_ms
 from adafruit_wiznet5k.adafruit_wiznet5k_dhcp import DHCP
 from micropython import const
 
@@ -23,6 +23,7 @@ _CIADDR = const(12)  # four octets
 _MESSAGE_TYPE = const(242)  # the value of option 53, which the package writes first
 _SHORTEST = const(241)  # 236 octets of fixed fields, the cookie, an option (RFC 2131 2)
 _LONGEST = const(512)  # the package's buffer
+_MAX_ELAPSED = const(65_000_000)  # ms; the field `secs` has two octets
 _UNASSIGNED = b"\0\0\0\0"
 _MAX_SHIFT = const(4)  # RFC 2131 4.1: up to 64 s between two messages
 
@@ -33,6 +34,11 @@ class _Pending(Exception):
 
 class _Client(DHCP):
     """The package's client with its faults of 7.4.5 mended."""
+
+    def _generate_dhcp_message(self, **message):
+        if ticks_diff(ticks_ms(), self._start_ticks) > _MAX_ELAPSED:
+            self._start_ticks = ticks_ms()  # else OverflowError
+        return super()._generate_dhcp_message(**message)
 
     def _parse_dhcp_response(self):
         message_type = super()._parse_dhcp_response()
@@ -140,7 +146,7 @@ class Lease:
             return not datagrams.waiting()
         try:
             bound = self._client.request_dhcp_lease()
-        except (_Pending, IndexError, ValueError):  # the latter two: a malformed message
+        except (_Pending, IndexError):  # the latter: an option longer than its message
             self._next = datagrams.deadline
             return False
         pause = limits.DHCP_TIMES

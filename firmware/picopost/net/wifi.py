@@ -14,8 +14,8 @@ from picopost import event_log, limits
 _TCP = const(6)
 _TCP_NODELAY = const(1)
 _BACKLOG = const(5)
-_JOIN_TIME = const(15_000)
-_RETRY_PAUSE = const(2_000)
+# WLAN.status() of the rp2 port.
+_FAILURES = {-1: "the connection failed", -2: "no such network", -3: "wrong password"}
 
 
 def _readable(sock):
@@ -83,7 +83,7 @@ class Link:
         self._listeners = []
 
     async def up(self):
-        """Join the network. OSError when it is not joined in time."""
+        """Join the network. OSError, which says why, when it is not to be joined now."""
         wlan = self._wlan
         wlan.active(True)
         static = self._settings["address"]
@@ -92,11 +92,12 @@ class Link:
                            static["dns"]))
         wifi = self._settings["wifi"] or {"ssid": "", "password": ""}
         wlan.connect(wifi["ssid"], wifi["password"])
-        deadline = time.ticks_add(time.ticks_ms(), _JOIN_TIME)
+        deadline = time.ticks_add(time.ticks_ms(), limits.JOIN_TIME)
         while not wlan.isconnected():
-            if time.ticks_diff(deadline, time.ticks_ms()) < 0:
-                raise OSError(errno.ETIMEDOUT, "Wi-Fi %r not joined, status %d"
-                              % (wifi["ssid"], wlan.status()))
+            status = wlan.status()
+            if status < 0 or time.ticks_diff(deadline, time.ticks_ms()) < 0:
+                raise OSError(errno.ETIMEDOUT, "Wi-Fi %r: %s"
+                              % (wifi["ssid"], _FAILURES.get(status, "not joined in time")))
             await asyncio.sleep_ms(50)
         self.address = wlan.ifconfig()[0]
 
@@ -125,7 +126,7 @@ class Link:
     async def run(self):
         """For ever: join again when the network is lost."""
         while True:
-            await asyncio.sleep_ms(_RETRY_PAUSE)
+            await asyncio.sleep_ms(limits.LINK_RETRY)
             if not self._wlan.isconnected():
                 event_log.log("link_down")
                 while not self._wlan.isconnected():
@@ -133,6 +134,7 @@ class Link:
                         await self.up()
                     except OSError as error:
                         event_log.log("link_failed", error=str(error))
+                        await asyncio.sleep_ms(limits.LINK_RETRY)
                 event_log.log("link_up", address=self.address)
 
     def close(self):

@@ -23,13 +23,13 @@ from picopost.store.crc import crc16
 BLOCK = const(512)
 START_BLOCK = const(0xFE)  # 7.3.3.2: of every block read, and of one written by CMD24
 START_BLOCK_MULTIPLE = const(0xFC)  # of a block written by CMD25
+BUSY_MS = const(500)  # 4.6.2.2: 250 ms, 500 ms for SDXC
 
 _HEAD = const(20)  # an idle octet, the command's 6, N_CR of at most 8 (7.5.4), R3's 5
-_OUT = const(518)  # an idle octet (N_WR), token, 512 of data, CRC16, response, and a spare
+_OUT = const(517)  # an idle octet (N_WR), token, 512 of data, CRC16, the data response
 _LONG_LOOK = const(128)  # at 24 MHz as long as a call takes: a busy card is polled so
 _IDENTIFICATION_BAUDRATE = const(400_000)  # 6.4.1
-_READ_MS = const(250)  # three times the 100 ms in which 4.6.2.1 wants a block to begin
-_BUSY_MS = const(500)  # 4.6.2.2: 250 ms, 500 ms for SDXC
+_READ_MS = const(250)  # 4.6.2.1 gives a card 100 ms; cheap cards take more
 
 
 class SdBus:
@@ -134,7 +134,6 @@ class SdBus:
             if end > _HEAD:
                 self._spi.readinto(memoryview(frame)[_HEAD:end], 0xFF)
         finally:
-            self._open = 0
             self.release()
         register = bytes(frame[at + 1 : end - 2])
         if crc16(register) != frame[end - 2] << 8 | frame[end - 1]:
@@ -147,11 +146,9 @@ class SdBus:
         frame[0] = 0xFF
         frame[1] = token
         crc = copy_crc16(buf, 0, frame, offset, 2)
-        pack_into(">HH", frame, _OUT - 4, crc, 0xFFFF)
+        pack_into(">HB", frame, _OUT - 3, crc, 0xFF)
         self._spi.write_readinto(self._out, self._out)
-        response = frame[_OUT - 2]
-        if response == 0xFF:
-            response = frame[_OUT - 1]
+        response = frame[_OUT - 1]
         code = response & 0x1F  # 7.3.3.1
         if code & 0x11 == 0x01 and self._open == 24:
             self._open = 0
@@ -174,8 +171,6 @@ class SdBus:
             if at >= 0:
                 return at
             if frame.count(b"\xff", start, _HEAD) != _HEAD - start:
-                if self._open == 17:
-                    self._open = 0
                 for at in range(start, _HEAD):
                     if frame[at] != 0xFF:  # 7.3.3.3
                         raise OSError(EIO, f"data error token {frame[at]:#04x}")
@@ -186,7 +181,7 @@ class SdBus:
             self._spi.readinto(self._head, 0xFF)
             start = 0
 
-    def wait_not_busy(self, limit=_BUSY_MS):
+    def wait_not_busy(self, limit=BUSY_MS):
         """Clock the selected card until it lets MISO rise, for `limit` milliseconds at most."""
         deadline = None
         self._spi.readinto(self._head, 0xFF)
@@ -196,7 +191,7 @@ class SdBus:
                 deadline = ticks_add(ticks_ms(), limit)
             elif ticks_diff(deadline, ticks_ms()) <= 0:
                 self.stuck = True
-                raise OSError(ETIMEDOUT, f"busy for more than {_BUSY_MS} ms")
+                raise OSError(ETIMEDOUT, f"busy for more than {BUSY_MS} ms")
             self._spi.readinto(self._long_look, 0xFF)
             last = _LONG_LOOK - 1
 
@@ -223,8 +218,8 @@ class SdBus:
     def abort(self):
         """Get the selected card out of a transfer that failed, and its status (R2).
 
-        0 from a card that is stuck; -1 when it does not answer as one that has been initialised
-        since it was given power.
+        0 from a card that is stuck; -1 when it does not answer: it is gone, or has been without
+        power and waits for CMD0.
         """
         try:
             self._spi.readinto(self._frame, 0xFF)  # the rest of a block, whichever way it goes
@@ -235,16 +230,13 @@ class SdBus:
                 self.wait_not_busy()
         except OSError:
             pass  # CMD13 tells more
-        self._open = 0
         if self.stuck:
             return 0
         for _ in range(2):
             try:
-                status = self.status()
+                return self.status()
             except OSError:
-                continue
-            if not status & 0x0100:
-                return status
+                pass  # said by -1
         return -1
 
     def reset(self):

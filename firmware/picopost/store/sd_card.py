@@ -25,13 +25,12 @@ from time import ticks_diff, ticks_ms
 
 from micropython import const
 
-from picopost.store.sd_bus import BLOCK, START_BLOCK, START_BLOCK_MULTIPLE, SdBus
+from picopost.store.sd_bus import BLOCK, BUSY_MS, START_BLOCK, START_BLOCK_MULTIPLE, SdBus
 from picopost.store.sd_identify import identify
 
 _EROFS = const(30)
 _TRIES = const(3)
 _SLOWEST = const(1_500_000)  # retries do not go below
-_BUSY_MS = const(500)  # as in sd_bus.py
 _WP_VIOLATION = const(0x20)  # in R2
 
 
@@ -94,8 +93,12 @@ class SdCard:
     # --- the card -----------------------------------------------------------------------------
 
     def open(self):
-        """Initialise the card in the slot, whichever it is, at full clock."""
-        self._unsettled = False
+        """Initialise the card in the slot, whichever it is, at full clock.
+
+        Raises what sync would, if a write was not synced: opening must not hide its loss.
+        """
+        if self._unsettled:
+            self._settle()
         self.baudrate = self._full_baudrate
         self._bus.wake()
         self._bus.select()
@@ -215,7 +218,7 @@ class SdCard:
         return block if self.high_capacity else block * BLOCK
 
     def _busy_left(self):
-        return max(0, _BUSY_MS - ticks_diff(ticks_ms(), self._written_at))
+        return max(0, BUSY_MS - ticks_diff(ticks_ms(), self._written_at))
 
     def _settle(self):
         """Wait for the end of the last write and ask the card how it went (CMD13)."""
@@ -256,10 +259,7 @@ class SdCard:
         cid = self.cid
         self.baudrate = max(self.baudrate // 2, _SLOWEST)
         self._bus.wake()
-        try:
-            self._initialise()
-        except OSError as error:
-            self._lose(*error.args)
+        self._initialise()
         if self.cid != cid:
             self._lose(ENODEV, "SD: another card is in the slot")
         if self._aborted < 0:
@@ -275,6 +275,6 @@ class SdCard:
                 code, text = error.args
             tries -= 1
             if not tries or code == ENODEV:
-                raise OSError(code, "SD: " + text)
+                self._lose(code, "SD: " + text)
         self.cid, self.blocks, self.high_capacity, self.write_protected = found
         self._bus.clock(self.baudrate)

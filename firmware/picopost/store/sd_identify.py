@@ -29,12 +29,11 @@ def identify(bus):
         raise OSError(EIO, f"CMD8: R1 {response:#04x}, echo {bus.word():#010x}")
     deadline = ticks_add(ticks_ms(), _ACMD41_MS)
     while True:
-        bus.command(55, 0)
-        response = bus.command(41, _HCS if version_2 else 0)
+        response = bus.command(55, 0) & ~_IDLE | bus.command(41, _HCS if version_2 else 0)
         if response == 0:
             break
-        if response & _ILLEGAL:
-            raise OSError(ENODEV, "not an SD memory card: it does not know ACMD41")
+        if response != _IDLE:
+            raise OSError(EIO, f"ACMD41: R1 {response:#04x}; is it an SD memory card?")
         if ticks_diff(deadline, ticks_ms()) <= 0:
             raise OSError(ETIMEDOUT, f"ACMD41: not ready within {_ACMD41_MS} ms")
     high_capacity = bool(_clean(bus, 58, 0) & _CCS)
