@@ -12,6 +12,7 @@ import types
 import pytest
 
 from host_tools.firmware_build import DEVICE_PACKAGES
+from tests.chips import circuitpython
 from tests.chips.w5500_host import client, reset_on_close
 
 MAC = "02:00:00:00:77:02"
@@ -24,55 +25,11 @@ pytestmark = [
 ]
 
 
-class Spi:
-    """busio.SPI, as far as adafruit_bus_device needs it."""
-
-    def __init__(self, chip):
-        self.chip = chip
-
-    def try_lock(self):
-        return True
-
-    def unlock(self):
-        pass
-
-    def configure(self, baudrate, polarity, phase):
-        assert polarity == phase
-
-    def write(self, data):
-        self.chip.transfer_bulk(bytes(data))
-
-    def readinto(self, buffer):
-        buffer[:] = self.chip.transfer_bulk(bytes(len(buffer)))
-
-
-class Pin:
-    """digitalio.DigitalInOut as an output; `drive` hears its level."""
-
-    def __init__(self, drive):
-        self.drive = drive
-
-    def switch_to_output(self, value=False):
-        self.value = value
-
-    @property
-    def value(self):
-        return self._value
-
-    @value.setter
-    def value(self, level):
-        self._value = level
-        self.drive(level)
-
-
 @pytest.fixture
 def package(monkeypatch):
     """The package's modules, imported from where the firmware's come from; it never sleeps."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.syspath_prepend(str(DEVICE_PACKAGES))
-    monkeypatch.setitem(sys.modules, "micropython", types.SimpleNamespace(const=lambda x: x))
-    for name in [n for n in sys.modules if n.startswith("adafruit_")]:
-        monkeypatch.delitem(sys.modules, name)
+    circuitpython.install(monkeypatch)
     from adafruit_wiznet5k import (
         adafruit_wiznet5k,
         adafruit_wiznet5k_dhcp,
@@ -88,9 +45,10 @@ def package(monkeypatch):
 @pytest.fixture
 def bring_up(package, chip):
     def make(is_dhcp=True):
-        reset = Pin(lambda level: None if level else chip.reset())
-        return package.driver.WIZNET5K(Spi(chip), Pin(lambda level: chip.select(not level)),
-                                       reset, is_dhcp=is_dhcp, mac=MAC)
+        reset = circuitpython.Output(lambda level: None if level else chip.reset())
+        return package.driver.WIZNET5K(
+            circuitpython.Spi(chip), circuitpython.Output(lambda level: chip.select(not level)),
+            reset, is_dhcp=is_dhcp, mac=MAC)
     return make
 
 

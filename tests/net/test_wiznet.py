@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from host_tools.emulator.chips.w5500_registers import Command, Status
+from host_tools.emulator.chips.w5500_registers import Status
 from tests.net.wiznet_bench import (
     BOARD,
     CONTROL,
@@ -370,18 +370,22 @@ def test_close_delivers_what_was_written(up):
 
 def test_fin_comes_after_the_last_octet_was_acknowledged(up):
     """On the chip a DISCON overtakes what waits in the TX memory; the model is kinder."""
-    waiting = []
-    for chip_socket in up.chip.sockets:
-        states, disconnect = chip_socket._commands[Command.DISCON]
-        chip_socket._commands[Command.DISCON] = (
-            states, lambda chip_socket=chip_socket, disconnect=disconnect: (
-                waiting.append(chip_socket._tx_pending()), disconnect()))
-    with up.serving(source=25, echo=26):
-        with up.connect(25) as client, up.connect(26) as other:
-            while client.recv(4096):
-                other.sendall(b"x")
-                assert other.recv(1) == b"x"
-    assert waiting and not any(waiting)
+    free = []
+    transfer = up.chip.transfer_bulk
+
+    def watched(frame):
+        if frame[:2] + frame[3:] == b"\0\1\x08" and frame[2] & 0x1F == 0x0C:  # Sn_CR: DISCON
+            free.append(up.chip.sockets[frame[2] >> 5].read(0x20, 2))  # Sn_TX_FSR
+        return transfer(frame)
+
+    up.chip.transfer_bulk = watched
+    with up.serving(source=25) as ask:
+        with up.connect(25, window=2048) as client:
+            while ask("written") < len(SOURCE):  # the way is full all the time
+                client.recv(500)
+            ask("0")
+            receive_all(client)
+    assert free == [b"\x08\0"] * 2  # 2 KB; control's socket is the second
 
 
 def test_peer_that_resets(up):

@@ -332,12 +332,31 @@ def test_a_garbled_response_loses_nothing(slot, command, mask):
         if wrote == (None, 0):
             assert slot.on_card(200, at, blocks)
             assert slot.read(200, blocks) == content(at, blocks)
-            if slot.eval("card.errors") and mask == 0x04:
-                assert slot.eval("card.last_error") == f"SD: block 200: {command}: R1 0x04"
         else:  # the answer to "is it written?" is given once
             assert command == "CMD13" and wrote[1] == slot.sync()
             slot.exec("card.open()")
     assert slot.faults.fired
+
+
+@cmd12_after_a_single_read
+@pytest.mark.parametrize("command, blocks", [("CMD17", 1), ("CMD18", 8), ("CMD24", 1),
+                                             ("CMD25", 8)])
+def test_a_refused_command_is_named(slot, command, blocks):
+    slot.faults.corrupt_response(command, mask=0x40)
+    assert slot.write(200, 1, blocks) is None and slot.read(200, blocks) == content(1, blocks)
+    assert slot.eval("card.errors, card.last_error") == (1, f"SD: block 200: {command}: R1 0x40")
+
+
+@pytest.mark.parametrize("blocks", [1, 8])
+def test_a_lost_data_response(slot, recwarn, blocks):
+    """The card has taken the block and is busy with it: no command may come in between."""
+    slot.wire.garble, slot.wire.garble_times = b"\xe5", 1
+    slot.faults.stall(clocks=3_000)
+    assert slot.write(200, 1, blocks) is None and slot.sync() == 0
+    assert slot.on_card(200, 1, blocks)
+    assert not [warning for warning in recwarn if "busy" in str(warning.message)]
+    assert slot.eval("card.errors, card.last_error") == (
+        1, "SD: block 200: no data response (0x00)")
 
 
 @pytest.mark.parametrize("command", ["CMD0", "CMD8", "CMD55", "ACMD41", "CMD58", "CMD59", "CMD9",
@@ -353,13 +372,15 @@ def test_initialisation_survives_a_lost_response_but_not_all_lost(slot, command)
     assert slot.attempt("card.open") is None and slot.read(0) == slot.card.image.read_blocks(0, 8)
 
 
-def test_a_register_with_a_wrong_crc(slot):
+def test_a_wrong_register_and_a_wrong_echo(slot):
     slot.wire.garble, slot.wire.garble_times = b"C", 1  # in the product name, in the CID
     assert slot.attempt("card.open") is None and slot.wire.garble_times == 0
     assert slot.eval("card.cid") == cid(1)
     slot.wire.garble_times = 3
     assert slot.attempt("card.open") == (EIO, "SD: CMD10: CRC error in the register")
     assert slot.wire.garble_times == 0
+    slot.wire.garble, slot.wire.garble_times = b"\xaa", 3
+    assert slot.attempt("card.open") == (EIO, "SD: CMD8: R1 0x01, echo 0x00000100")
 
 
 @pytest.mark.filterwarnings("ignore:SD")
@@ -417,6 +438,20 @@ def test_stuck_busy_after_a_write(slot, blocks, after, waiter):
     assert slot.read(500, blocks) == content(1, blocks)
 
 
+def test_a_waiter_does_not_wait_for_what_others_write(slot):
+    slot.faults.stall(clocks=5_000, sticky=True)
+    assert slot.write(400, 1, 1) is None
+    assert slot.eval("asyncio.run(wait_beside_a_writer())") < 3
+
+
+def test_a_card_that_is_still_busy_when_the_board_starts(slot):
+    slot.faults.stall(clocks=3_000)
+    assert slot.write(400, 1, 1) is None
+    before = slot.card.counters.bytes_clocked
+    assert slot.attempt("SdCard(spi, pin).open") is None
+    assert slot.card.counters.bytes_clocked - before > 3_000  # CMD0 would end its programming
+
+
 def test_stuck_busy_between_two_blocks(slot):
     slot.faults.stall(3)
     assert slot.write(500, 1) is None and slot.sync() == 0 and slot.on_card(500, 1)
@@ -449,8 +484,9 @@ def test_a_block_lost_after_it_was_accepted(slot, next_call):
 
 def test_no_card(slot):
     slot.card.remove()
-    for call in ("card.open", "card.open"):
-        assert slot.attempt(call) == (ENODEV, "SD: no card answers")
+    before = slot.bench.clock.nanoseconds
+    assert slot.attempt("card.open") == (ENODEV, "SD: no card answers")
+    assert slot.bench.clock.nanoseconds - before < 50_000_000
     assert slot.read(0) == slot.sync() == (ENODEV, "SD: no card answers")
     slot.card.insert()
     assert slot.attempt("card.open") is None

@@ -94,3 +94,20 @@ async def wait_beside_another():
     finally:
         task.cancel()
     return turns
+
+
+async def wait_beside_a_writer():
+    """Wait for the card while another task writes five times; how often it had by then."""
+    writes = 0
+
+    async def writer():
+        nonlocal writes
+        while writes < 5:
+            await asyncio.sleep_ms(20)
+            card.writeblocks(500, memoryview(buf)[:512])
+            writes += 1
+
+    task = asyncio.create_task(writer())
+    await card.wait_ready()
+    task.cancel()
+    return writes

@@ -7,7 +7,7 @@ from picopost import event_log, limits
 from picopost.net.line_reader import TOO_LONG
 from picopost.net.server import GONE
 from picopost.pop3 import dialogue, replies
-from picopost.store import mboxrd
+from picopost.store import mboxrd_state as mboxrd
 from picopost.store.maildrop import Maildrop
 
 try:

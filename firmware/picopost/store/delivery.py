@@ -5,7 +5,7 @@ each mailbox's shared segment; a larger one streams into a segment of its own, b
 """
 
 from picopost import clock, limits
-from picopost.store import mboxrd
+from picopost.store import mboxrd_state as mboxrd
 
 try:
     from picopost.store.mboxrd_viper import receive
