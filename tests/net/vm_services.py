@@ -163,13 +163,17 @@ def count_polls():
 
 
 class Wire:
-    """An SPI bus and a chip select that do nothing."""
+    """An SPI bus and a chip select that do nothing; the former remembers commands to socket 1."""
+
+    def __init__(self):
+        self.commands = []
 
     def __call__(self, level):
         pass
 
     def write(self, buf):
-        pass
+        if buf[1] == 0x01 and buf[2] == 0x2C:
+            self.commands.append(buf[3])
 
     def readinto(self, buf):
         pass
@@ -182,12 +186,16 @@ class StillLink:
     """A link whose chip stands still: always as many octets there, and as much room."""
 
     def __init__(self, octets=2048, room=2048):
-        self.chip = w5500.W5500(Wire(), Wire())
+        self.wire = Wire()
+        self.chip = w5500.W5500(self.wire, Wire())
         self.chip.registers.status = w5500.ESTABLISHED
         self.chip.registers.rx_size = octets
         self.chip.registers.tx_free = room
         self.quiet = 1000
         self.connection = Connection(self, 1, "", 25)
+
+    def release(self, number):
+        pass
 
 
 def heap_of_streams():
@@ -235,6 +243,13 @@ def turns_of_another_task():
         return turns - before
 
     return asyncio.run(measure(connection.readinto)), asyncio.run(measure(connection.write))
+
+
+def commands_of_close(room):
+    """What close() orders of a chip whose TX memory has `room` of 2,048 octets."""
+    link = StillLink(0, room)
+    asyncio.run(link.connection.close())
+    return link.wire.commands
 
 
 def sent_into(room, octets):

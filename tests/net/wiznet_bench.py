@@ -91,18 +91,10 @@ class WiznetBench:
 
             yield ask
 
-    def connect(self, port: int, device: int = 1, window: int = 65536) -> socket.socket:
-        """A client on the LAN's 192.168.77.`device` that lets so many octets come unread."""
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        client.settimeout(PATIENCE)
-        client.bind((f"127.0.0.{device}", 0))
-        try:
-            client.connect(self.lan.outside(port))
-        except OSError:
-            client.close()
-            raise
-        return client
+    def connect(self, port: int, device: int = 1) -> socket.socket:
+        """A client on the LAN's 192.168.77.`device`."""
+        return socket.create_connection(self.lan.outside(port), PATIENCE,
+                                        (f"127.0.0.{device}", 0))
 
     def unplug(self) -> None:
         """Pull the cable out, and wait until the firmware has noticed."""

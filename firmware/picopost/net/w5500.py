@@ -85,6 +85,11 @@ _DATAGRAM_HEADER = const(8)  # address, port and length before each datagram in 
 _COMMAND_LOOKS = const(32)
 
 
+def dotted(address):
+    """The text of an IPv4 address of 4 octets."""
+    return ".".join([str(octet) for octet in address])
+
+
 class W5500:
     """One chip on `spi` (mode 0, to 33 MHz) behind `chip_select`, a Pin that is high now.
 
@@ -208,7 +213,7 @@ class W5500:
 
     def peer(self):
         """The peer's address of the socket last looked at, as text."""
-        return ".".join(str(octet) for octet in self._look_in[_PEER : _PEER + 4])
+        return dotted(self._look_in[_PEER : _PEER + 4])
 
     def _command(self, number, command):
         self._set(_SN_CR, number << 5 | _SOCKET, command)

@@ -27,11 +27,7 @@ _QUIET_POLLS = const(200)  # without news, then the link counts as idle
 
 
 def _octets(text):
-    return bytes(int(part) for part in text.split("."))
-
-
-def _text(octets):
-    return ".".join(str(octet) for octet in octets)
+    return bytes([int(part) for part in text.split(".")])
 
 
 class Link:
@@ -111,7 +107,7 @@ class Link:
                 raise OSError("W5500: no DHCP server answers")
 
     def _configure(self, address, netmask, gateway, dns):
-        self.address = _text(address) if any(address) else ""
+        self.address = w5500.dotted(address) if any(address) else ""
         self._addresses = gateway + netmask + self._mac + address
         self.chip.configure(self._addresses)
 
@@ -185,7 +181,10 @@ class Link:
             cable = self.chip.link()
             if cable != self._cable:
                 self._cable = cable
-                event_log.log("link_up" if cable else "link_down")
+                if cable:
+                    event_log.log("link_up", address=self.address)
+                else:
+                    event_log.log("link_down")
                 if cable and self._lease:
                     self._lease.verify()
         self._look(number)
