@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
-from host_tools import compile_command, run_command
+from host_tools import card_command, compile_command, run_command
 from host_tools.errors import UserError
 
 # command -> (what it does, adds its arguments, does it and returns the exit status)
 COMMANDS = {
+    "card": ("check, list, export and repair the mail on a card", card_command.arguments,
+             card_command.run),
     "compile": ("compile every firmware file for the board and for the VM",
                 compile_command.arguments, compile_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),

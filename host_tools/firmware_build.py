@@ -20,6 +20,10 @@ BUILD = ROOT / "build"
 # them, because on CPython they would pull Blinka in.
 DEVICE_PACKAGES = Path(sys.prefix) / "device_packages"
 
+# Of the Adafruit packages the board needs the DHCP client alone (firmware/picopost/net/dhcp.py).
+WIZNET_MODULES = ("adafruit_wiznet5k/__init__", "adafruit_wiznet5k/adafruit_wiznet5k_dhcp",
+                  "adafruit_ticks")
+
 RP2040_ARCH = "armv6m"
 _VM_ARCH = {"x86_64": "x64", "AMD64": "x64"}
 
@@ -62,14 +66,11 @@ def device_files(with_wiznet: bool = True) -> list[tuple[Path, str]]:
     files = [(path, path.relative_to(FIRMWARE).with_suffix("").as_posix())
              for path in sorted(FIRMWARE.rglob("*.py")) if path.name != "main.py"]
     if with_wiznet:
-        for package in ("adafruit_wiznet5k", "adafruit_bus_device", "adafruit_ticks.py"):
-            top = DEVICE_PACKAGES / package
-            if not top.exists():
-                raise BuildError(f"{package} is missing from {DEVICE_PACKAGES}: run `make venv`")
-            for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
-                inside = path.relative_to(DEVICE_PACKAGES).with_suffix("").as_posix()
-                if not inside.endswith(("_debug", "_socketpool")):  # what we replace or never use
-                    files.append((path, "lib/" + inside))
+        for module in WIZNET_MODULES:
+            path = DEVICE_PACKAGES / (module + ".py")
+            if not path.exists():
+                raise BuildError(f"{module} is missing from {DEVICE_PACKAGES}: run `make venv`")
+            files.append((path, "lib/" + module))
     return files
 
 

@@ -12,6 +12,7 @@ from picopost import accounts, event_log, limits
 from picopost import settings as settings_file
 from picopost.net.server import Server
 from picopost.post_office import PostOffice
+from picopost.store.fail_stop import FailStop
 from picopost.store.sd_card import SdCard
 
 _ROOT = "/sd"
@@ -30,18 +31,43 @@ def _open_card(board):
     card = SdCard(spi, machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
                   baudrate=pins["baudrate"])
     card.open()
-    vfs.mount(vfs.VfsFat(card), _ROOT)
-    return card
+    volume = FailStop(card)
+    volume.structural = 0
+    vfs.mount(vfs.VfsFat(volume), _ROOT)
+    return volume
 
 
-async def _card(board):
-    """The mounted card; waits for one as long as there is none."""
+async def _take_card(board, office):
+    """Open the mailboxes on the card in the slot; waits for one as long as there is none."""
     while True:
         try:
-            return _open_card(board)
+            volume = _open_card(board)
+            try:
+                office.open(volume)
+                return
+            except OSError:
+                _let_card_go(office)
+                raise
         except OSError as error:
             event_log.log("no_card", why=str(error))
         await asyncio.sleep_ms(limits.CARD_RETRY)
+
+
+def _let_card_go(office):
+    office.close()
+    vfs.umount(_ROOT)
+
+
+async def _keep_card(board, office):
+    """For ever: when the card fails or is pulled, take the next one, or the same again."""
+    while True:
+        await asyncio.sleep_ms(limits.CARD_CHECK)
+        office.volume.probe()
+        if office.volume.failure:
+            event_log.log("card_lost", why=str(OSError(*office.volume.failure)))
+            _let_card_go(office)
+            await _take_card(board, office)
+            event_log.log("card_back")
 
 
 def _link(board, settings):
@@ -88,12 +114,11 @@ async def _console():
 
 
 async def _serve(board, settings, known):
-    card = await _card(board)
-    office = PostOffice(settings, known, card, _ROOT)
+    office = PostOffice(settings, known, _ROOT)
+    await _take_card(board, office)
     link = _link(board, settings)
     tasks = []
     try:
-        office.open()
         await _join(link)
         office.use_address(link.address)
         server = Server(link)
@@ -102,15 +127,15 @@ async def _serve(board, settings, known):
         event_log.log("ready", board=board["name"], hostname=office.hostname,
                       address=link.address, smtp=_SMTP_PORT, pop3=_POP3_PORT)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
+                 asyncio.create_task(_keep_card(board, office)),
                  asyncio.create_task(_console())]
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         link.close()
-        office.close()
-        vfs.umount(_ROOT)
-        card.ioctl(3, 0)  # sync: raises when the card did not take what it was given
+        office.volume.ioctl(3, 0)  # sync: raises when the card did not take what it was given
+        _let_card_go(office)
 
 
 def main():

@@ -86,6 +86,8 @@ MAX_PARAMETERS = const(8)
 MIN_FREE = const(1024 * 1024)
 # Between two looks for a card while there is none.
 CARD_RETRY = const(2_000)
+# Between two looks whether the card is still there: one block is read.
+CARD_CHECK = const(1_000)
 # --- the W5500 link -------------------------------------------------------------------------
 # From close() to the socket's return to listening: one of seven, so a peer that does not
 # close its side must not hold it for long.
@@ -111,3 +113,7 @@ DHCP_MAX_LEASE = const(172_800)
 # For an access point to let us in, and between two tries to bring the link up.
 JOIN_TIME = const(15_000)
 LINK_RETRY = const(1_000)
+# Shared segments that one sweep looks at: what 10,000 letters of 4 KB fill, and their gaps.
+SWEEP_SEGMENTS = const(192)
+# Dead records that an index keeps before it is written anew: a step of its growth.
+INDEX_SLACK = const(128)

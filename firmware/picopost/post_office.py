@@ -10,9 +10,9 @@ from picopost.store.mailbox import Mailbox
 
 
 class PostOffice:
-    """`known` is what accounts.read() gave; `card` offers `wait_ready()`; `root` is its mount."""
+    """`known` is what accounts.read() gave; `root` is where the card is mounted."""
 
-    def __init__(self, settings, known, card, root):
+    def __init__(self, settings, known, root):
         self.hostname = settings["hostname"]
         self.max_message_size = settings["max_message_size"]
         self._domains = [domain.lower().encode() for domain in settings["domains"]]
@@ -20,23 +20,31 @@ class PostOffice:
         self._domains.append(self.hostname.lower().encode() + b".local")
         self._catch_all = settings["catch_all"]
         self._accounts = known
-        self._card = card
         self._root = root
+        self.volume = None
         self._mailboxes = {}
 
-    def open(self):
-        """Open every account's mailbox. A damaged one is left alone and refuses its mail."""
+    def open(self, volume):
+        """Open every account's mailbox on a mounted card.
+
+        A mailbox that even recovery cannot open is left alone and refuses its mail. Raises
+        OSError when the card fails.
+        """
+        self.volume = volume
         top = self._root + "/mail"
+        volume.structural += 1
         try:
             os.mkdir(top)
         except OSError as error:
             if error.errno != 17:  # EEXIST
                 raise
+        finally:
+            volume.structural -= 1
         for name in self._accounts:
             if len(self._mailboxes) == limits.MAX_MAILBOXES:
                 event_log.log("mailbox_closed", mailbox=name, why="too many accounts")
                 continue
-            mailbox = Mailbox(name, f"{top}/{name}")
+            mailbox = Mailbox(name, f"{top}/{name}", volume)
             try:
                 mailbox.open(event_log.log)
                 self._mailboxes[name] = mailbox
@@ -44,7 +52,7 @@ class PostOffice:
                 event_log.log("mailbox_closed", mailbox=name, why=str(error))
 
     def close(self):
-        """Let go of all files; what was acknowledged is on the card already."""
+        """Let go of all files; what was acknowledged is on the card already. Never raises."""
         for mailbox in self._mailboxes.values():
             mailbox.close()
         self._mailboxes.clear()
@@ -103,7 +111,7 @@ class PostOffice:
 
     async def ready(self):
         """Wait, with others running, until the card takes commands."""
-        await self._card.wait_ready()
+        await self.volume.wait_ready()
 
     def sweep(self, mailbox):
         """Give the space of deleted messages back, in the background."""

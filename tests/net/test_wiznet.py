@@ -112,64 +112,87 @@ def test_dhcp_server_that_answers_late(dhcp_bench):
     assert len(sent) == 4  # both messages twice
 
 
-def test_dhcp_ignores_what_is_not_its_answer(dhcp_bench):
+def test_dhcp_ignores_what_is_no_answer(dhcp_bench):
     answer = dhcp_bench.lan.udp[67]
     noise = random.Random(1)
 
+    def option(reply, code, value):
+        return reply[:240] + bytes([code, len(value)]) + value + reply[240:]
+
+    spoilers = [
+        lambda reply: b"\x02" * 4,  # short
+        lambda reply: noise.randbytes(700),  # longer than the package's buffer
+        lambda reply: reply[:4] + b"else" + reply[8:],  # another client's xid
+        lambda reply: reply[:240] + b"\x35\xfe" * 200,  # an option beyond the message's end
+        lambda reply: reply[:240] + b"\x35\x00" * 30,  # a message type without a type
+        lambda reply: option(reply.replace(b"\x01\x04\xff", b"\xfa\x04\xff"), 1, b"\xff"),
+        lambda reply: option(reply.replace(b"\x03\x04\xc0", b"\xfa\x04\xc0"), 3, b""),
+        lambda reply: option(reply.replace(b"\x36\x04\xc0", b"\xfa\x04\xc0"), 54, b"\xc0" * 9),
+    ] + [lambda reply: reply[:240] + noise.randbytes(60)] * 40
+    count = len(spoilers)
+
     def spoil(message):
-        reply = bytearray(answer(message))
-        strange.append(strange_reply(reply, len(strange)))
-        return strange[-1]
+        reply = answer(message)
+        return spoilers.pop()(reply) if spoilers else reply
 
-    def strange_reply(reply, turn):
-        if turn == 0:
-            return b"\x02" * 4  # short
-        if turn == 1:
-            reply[4] ^= 1  # another client's xid
-        elif turn == 2:
-            reply[240:] = b"\x35\xfe" * 200  # an option without end
-        elif turn == 3:
-            return noise.randbytes(700)  # longer than the package's buffer
-        return bytes(reply)
-
-    strange = []
     dhcp_bench.lan.udp[67] = spoil
-    dhcp_bench.vm.exec("limits.DHCP_RETRY = 2; limits.DHCP_ATTEMPTS = 9")
+    dhcp_bench.vm.exec(f"limits.DHCP_RETRY = 0; limits.DHCP_ATTEMPTS = {count + 1}")
     dhcp_bench.up()
     assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
-    assert len(strange) == 6
+    assert not spoilers
+    assert dhcp_bench.chip._common[1:9] == bytes([192, 168, 77, 1, 255, 255, 255, 0])
 
 
-def test_dhcp_that_searches_for_days(dhcp_bench):
-    """RFC 2131's `secs` has two octets: the package raises OverflowError after 18 hours."""
-    handler = dhcp_bench.lan.udp.pop(67)
-    dhcp_bench.vm.exec("limits.DHCP_RETRY = limits.DHCP_ATTEMPTS = 1")
+def test_dhcp_short_datagram_does_not_spoil_the_request(dhcp_bench):
+    answer = dhcp_bench.lan.udp[67]
+    messages = dhcp_bench.lan.dhcp.messages
+    shorts = [b"\x02" * 4]
+    dhcp_bench.lan.udp[67] = lambda message: (
+        shorts.pop() if messages["OFFER"] and shorts else answer(message))
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 1")
+    dhcp_bench.up()
+    assert messages == {"DISCOVER": 1, "OFFER": 1, "REQUEST": 1, "ACK": 1} and not shorts
+
+
+def test_dhcp_server_that_dies_after_its_offer(dhcp_bench):
+    """The client does not ask it for ever, but looks for another one."""
+    answer = dhcp_bench.lan.udp.pop(67)
+    messages = dhcp_bench.lan.dhcp.messages
+    dhcp_bench.lan.udp[67] = lambda message: None if messages["OFFER"] else answer(message)
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 1")
     assert "no DHCP server" in dhcp_bench.vm.eval("up()")
-    dhcp_bench.vm.exec("from picopost.net import dhcp\n"
-                       "link._lease._client._start_ticks = dhcp.ticks_ms() - 70_000_000")
-    dhcp_bench.lan.udp[67] = handler
+    dhcp_bench.lan.udp[67] = answer
     until(lambda: dhcp_bench.vm.eval("link._lease.step()"), "the lease")
+    assert messages == {"DISCOVER": 2, "OFFER": 2, "REQUEST": 1, "ACK": 1}
 
 
-def test_dhcp_lease_of_ten_days(dhcp_bench):
-    dhcp_bench.lan.dhcp.lease_seconds = 864_000
+@pytest.mark.parametrize("seconds", [864_000, 0xFFFFFFFF])
+def test_dhcp_long_lease(dhcp_bench, seconds):
+    dhcp_bench.lan.dhcp.lease_seconds = seconds
     dhcp_bench.up()
     assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
 
 
-def _due_in_a_second(answer):
-    """A server whose leases are to be renewed after a second (T1, RFC 2132 9.11)."""
+def test_dhcp_strange_times(dhcp_bench):
+    """T1 and T2 after the lease's end, and so far off that the package cannot count so far."""
+    dhcp_bench.lan.udp[67] = _with_t1(dhcp_bench.lan.udp[67], 0xFFFFFFFF)
+    dhcp_bench.up()
+    assert dhcp_bench.vm.eval("link.address") == "192.168.77.2"
+
+
+def _with_t1(answer, seconds):
+    """A server whose leases are to be renewed after so long (T1, RFC 2132 9.11)."""
     def reply(message):
         octets = answer(message)
         at = octets.index(b"\x3a\x04") + 2
-        return octets[:at] + b"\0\0\0\1" + octets[at + 4 :]
+        return octets[:at] + seconds.to_bytes(4, "big") + octets[at + 4 :]
     return reply
 
 
 def test_dhcp_renewal_holds_nobody_up(dhcp_bench):
     dhcp_bench.vm.exec("limits.PATROL = limits.DHCP_TIMES = limits.DHCP_RENEWAL_RETRY = 1;"
                        "limits.DHCP_RETRY = 100")
-    dhcp_bench.lan.udp[67] = answer = _due_in_a_second(dhcp_bench.lan.udp[67])
+    dhcp_bench.lan.udp[67] = answer = _with_t1(dhcp_bench.lan.udp[67], 1)
     messages = dhcp_bench.lan.dhcp.messages
     dhcp_bench.up()
     asked = []

@@ -1,15 +1,16 @@
 # Runs inside the VM: a FAT file system in RAM and a mailbox on it, for test_mailbox.py.
 import asyncio
+import hashlib
 import os
 
 import vfs
-
+from picopost import limits
 from picopost.event_log import log
 from picopost.store import mboxrd
 from picopost.store.delivery import Delivery
+from picopost.store.fail_stop import FailStop
 from picopost.store.mailbox import Mailbox
 from picopost.store.maildrop import Maildrop
-from picopost import limits
 
 
 class RamDisk:
@@ -41,7 +42,26 @@ class RamDisk:
 
 disk = RamDisk(4096)
 vfs.VfsFat.mkfs(disk)
-vfs.mount(vfs.VfsFat(disk), "/sd")
+
+
+def mount():
+    global volume
+    volume = FailStop(disk)
+    volume.structural = 0
+    vfs.mount(vfs.VfsFat(volume), "/sd")
+
+
+def start_again():
+    """What the appliance does when its card has failed."""
+    for name in boxes:
+        boxes[name].close()
+    vfs.umount("/sd")
+    mount()
+    for name in boxes:
+        open_box(name)
+
+
+mount()
 block = bytearray(limits.CARD_BLOCK + 8)
 boxes = {}
 
@@ -51,7 +71,7 @@ async def nothing():
 
 
 def open_box(name):
-    boxes[name] = Mailbox(name, "/sd/" + name)
+    boxes[name] = Mailbox(name, "/sd/" + name, volume)
     boxes[name].open(log)
     return boxes[name]
 
@@ -80,6 +100,25 @@ def deliver(names, wire, piece=2048):
         delivery.abort()
         raise
     return delivery.octets
+
+
+def deliver_half(name, wire):
+    """A large message whose end never comes, as a power cut leaves it."""
+    delivery = Delivery(block, [boxes[name]], b"boy@abc.com", b"abc.com ([192.0.2.1])", b"ESMTP",
+                        b"xyz.com", None)
+    at = delivery.feed(wire, 0, len(wire))
+    while at < len(wire):
+        delivery.spill()
+        at = delivery.feed(wire, at, len(wire))
+
+
+def append_unrecorded(name, text):
+    """A small message that a power cut parts from its record."""
+    box = boxes[name]
+    head = b"From x Mon Nov 23 10:00:00 2026\nReturn-Path: <x>\nReceived: from x\n"
+    data = head + b"\tby y with SMTP id "
+    data += b"%08x.%08x;\n\tdate\n" % (box.index.uid_validity, box.index.next_uid) + text
+    return box.put(data, len(data))
 
 
 def try_deliver(names, wire):
@@ -126,6 +165,10 @@ def wire(name, number, lines=-1):
     return bytes(sent + out[: mboxrd.finish_send(state, out)])
 
 
+def digest(name, number):
+    return hashlib.sha256(wire(name, number)).digest()[:8]
+
+
 def delete(name, numbers):
     maildrop = drop(name)
     for number in numbers:
@@ -157,6 +200,13 @@ def peek(path, offset, size):
     with open(path, "rb") as file:
         file.seek(offset)
         return file.read(size)
+
+
+def entries_with_size(size):
+    """Offsets in the image of the size fields of directory entries with that size (FAT)."""
+    wanted = size.to_bytes(4, "little")
+    return [at + 28 for at in range(0, len(disk.data), 32)
+            if disk.data[at + 8 : at + 11] == b"MBX" and disk.data[at + 28 : at + 32] == wanted]
 
 
 def fill_up():

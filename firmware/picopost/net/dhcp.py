@@ -1,20 +1,21 @@
 """DHCP over a W5500's UDP socket: the Adafruit package's client, made to wait for nobody.
 
 The package's state machine (adafruit_wiznet5k_dhcp.DHCP) writes and reads the messages and
-keeps the times of the lease. It expects a chip driver under it and blocks in it until a server
-answers, 4 to 60 s. Here the driver is `_Datagrams`: it sends, and where it should wait it raises
-`_Pending`, which ends the call; the next call builds the same message, finds the answer, and the
-machine goes on. It keeps nothing of the chip driver's 34 KB.
+keeps the times of the lease. It expects the package's chip driver under it, and while a server
+is silent it blocks in there, 4 to 60 s. Here `_Datagrams` stands in for the driver: it sends,
+and where it should wait it raises `_Pending`, which ends the call; the next call builds the same
+message, finds the answer, and the machine goes on.
 """
 
 import time
 
-from adafruit_ticks import ticks_diff, ticks_ms
+from adafruit_ticks import ticks_ms
 from adafruit_wiznet5k.adafruit_wiznet5k_dhcp import DHCP
 from micropython import const
 
 from picopost import limits
 
+_INIT = const(1)  # a state of the package's
 _NAK = const(6)
 _SERVER_PORT = const(67)
 _CLIENT_PORT = const(68)
@@ -23,9 +24,7 @@ _CIADDR = const(12)  # four octets
 _MESSAGE_TYPE = const(242)  # the value of option 53, which the package writes first
 _SHORTEST = const(241)  # 236 octets of fixed fields, the cookie, an option (RFC 2131 2)
 _LONGEST = const(512)  # the package's buffer
-_MAX_ELAPSED = const(65_000_000)  # ms; the field `secs` has two octets
 _UNASSIGNED = b"\0\0\0\0"
-_MAX_SHIFT = const(4)  # RFC 2131 4.1: up to 64 s between two messages
 
 
 class _Pending(Exception):
@@ -35,15 +34,15 @@ class _Pending(Exception):
 class _Client(DHCP):
     """The package's client with its faults of 7.4.5 mended."""
 
-    def _generate_dhcp_message(self, **message):
-        if ticks_diff(ticks_ms(), self._start_ticks) > _MAX_ELAPSED:
-            self._start_ticks = ticks_ms()  # else OverflowError
-        return super()._generate_dhcp_message(**message)
-
     def _parse_dhcp_response(self):
         message_type = super()._parse_dhcp_response()
-        if self._lease and self._lease > limits.DHCP_MAX_LEASE:
-            self._lease = limits.DHCP_MAX_LEASE  # a longer one raises OverflowError
+        for name in ("subnet_mask", "gateway_ip", "dns_server_ip", "dhcp_server_ip"):
+            if len(getattr(self, name)) != 4:
+                setattr(self, name, _UNASSIGNED)
+                raise ValueError(name)  # the package drops the message
+        lease = self._lease or 0
+        if max(lease, self._t1 or 0, self._t2 or 0) > limits.DHCP_MAX_LEASE:
+            self._lease = min(lease, limits.DHCP_MAX_LEASE)  # longer: OverflowError
             self._t1 = self._t2 = None  # then the package takes 1/2 and 7/8 of it
         return message_type
 
@@ -54,6 +53,9 @@ class _Client(DHCP):
 
     def verify(self):
         self._t1_timeout = self._t2_timeout = ticks_ms()
+
+    def restart(self):
+        self._dhcp_state = _INIT
 
 
 class _Datagrams:
@@ -75,6 +77,11 @@ class _Datagrams:
 
     def overdue(self):
         return time.ticks_diff(self.deadline, time.ticks_ms()) <= 0
+
+    def unanswered(self):
+        """Nobody has answered a search, though it was repeated as often as it may be."""
+        return (self.waiting() and not self._extending and self.overdue()
+                and self.attempts >= limits.DHCP_ATTEMPTS)
 
     def arrived(self):
         return self._chip.look(self._number).rx_size > 0
@@ -99,7 +106,7 @@ class _Datagrams:
             self._extending = message[_CIADDR : _CIADDR + 4] != _UNASSIGNED
         elif self._extending or not self.overdue():
             return
-        wait = limits.DHCP_RETRY << min(self.attempts, _MAX_SHIFT)
+        wait = limits.DHCP_RETRY << self.attempts
         self.deadline = time.ticks_add(time.ticks_ms(), wait)
         self.attempts += 1
         self._chip.send_datagram(number, _CLIENT_PORT, self._destination, _SERVER_PORT, message)
@@ -130,13 +137,15 @@ class Lease:
     """An address by DHCP on UDP socket `number` of `chip`, asked for and kept by `step`.
 
     `configure(address, netmask, gateway, dns)`, 4 octets each, is called when they change; with
-    zeros when the lease has ended. `mac`: 6 octets.
+    zeros when the lease has ended. `mac`: 6 octets. `failures` counts the searches that no
+    server answered; each is followed by the next.
     """
 
     def __init__(self, chip, number, mac, hostname, configure):
         self._datagrams = _Datagrams(chip, number, configure)
         self._client = _Client(self._datagrams, mac, hostname)
         self._next = time.ticks_ms()
+        self.failures = 0
 
     def step(self):
         """Do what is due, without waiting; True when the client has a lease."""
@@ -144,6 +153,11 @@ class Lease:
         due = time.ticks_diff(self._next, time.ticks_ms()) <= 0
         if not due and not (datagrams.waiting() and datagrams.arrived()):
             return not datagrams.waiting()
+        if datagrams.unanswered():
+            self.failures += 1
+            datagrams.end()
+            self._client.restart()  # RFC 2131 4.4.1: also when it was the REQUEST
+            return False
         try:
             bound = self._client.request_dhcp_lease()
         except (_Pending, IndexError):  # the latter: an option longer than its message
@@ -156,10 +170,6 @@ class Lease:
             datagrams.end()
         self._next = time.ticks_add(time.ticks_ms(), pause)
         return bound
-
-    def unanswered(self):
-        """How many times the present message has been sent, all in vain up to now."""
-        return self._datagrams.attempts if self._datagrams.overdue() else 0
 
     def verify(self):
         """Ask for the same lease again, by broadcast: the cable may lead elsewhere now.

@@ -96,15 +96,15 @@ class Link:
         return True
 
     async def _ask_for_address(self):
-        from picopost.net.dhcp import Lease  # 14 KB that a static address does not need
+        from picopost.net.dhcp import Lease  # 22 KB (64-bit) that a fixed address does not need
 
         self._configure(*[bytes(4)] * 4)
         self._lease = Lease(self.chip, _DATAGRAMS, self._mac, self._settings["hostname"],
                             self._configure)
         while not self._lease.step():
-            await asyncio.sleep_ms(_CHECK)
-            if self._lease.unanswered() >= limits.DHCP_ATTEMPTS:
+            if self._lease.failures:
                 raise OSError("W5500: no DHCP server answers")
+            await asyncio.sleep_ms(_CHECK)
 
     def _configure(self, address, netmask, gateway, dns):
         self.address = w5500.dotted(address) if any(address) else ""

@@ -98,11 +98,10 @@ class Session:
             return talk.refused(replies.WRONG_CREDENTIALS)
         try:
             mailbox = self._office.mailbox(name)
-            if mailbox.in_use:
+            if not mailbox.take():
                 event_log.log("refused", peer=peer, service="pop3", user=name,
                               why="another session has this maildrop open")
                 return talk.refused(replies.IN_USE)
-            mailbox.in_use = True
             self._mailbox = mailbox
             self._maildrop = Maildrop(mailbox)
             await self._maildrop.open(self._pause)

@@ -30,22 +30,11 @@ def crc7(buf, start):
     return crc
 
 
-def crc16(buf):
-    """The CRC16 of all of `buf`."""
-    crc = 0
-    for octet in buf:
-        crc = (crc << 8 & 0xFF00) ^ CRC16_TABLE[crc >> 8 ^ octet]
-    return crc
+def crc16(buf, crc, start, length):
+    """The CRC16 of `length` octets of `buf` from `start`, a multiple of 8.
 
-
-def copy_crc16(source, crc, target, start, offset):
-    """Copy 512 octets from `source[start:]` to `target[offset:]` and return their CRC16.
-
-    `crc` is 0, or the CRC16 of what went before. The caller sees to it that both buffers are
-    long enough.
+    `crc` is 0, or the CRC16 of what went before. The caller sees to it that the octets are there.
     """
-    block = memoryview(source)[start : start + 512]
-    target[offset : offset + 512] = block
-    for octet in block:
+    for octet in memoryview(buf)[start : start + length]:
         crc = (crc << 8 & 0xFF00) ^ CRC16_TABLE[crc >> 8 ^ octet]
     return crc

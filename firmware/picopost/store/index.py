@@ -1,21 +1,26 @@
 """A mailbox's index: one fixed-size record a message, on the card, overwritten in place.
 
-`INDEX.PIX` is a header sector and then records of 32 bytes, sixteen a sector, in the order in
+The file is a header sector and then records of 32 bytes, sixteen a sector, in the order in
 which the messages were committed. It is preallocated in steps, so that a commit moves no FAT
 chain. All words are 32-bit little-endian, as both the RP2040 and its emulation store them:
 
-    header   0 magic   1 version   2 uid_validity   3 first uid   ...   127 CRC-32 of words 0-126
+    header   0 magic   1 version   2 uid_validity   3 first uid   4 generation
+             127 CRC-32 of words 0-126
     record   0 state   1 uid   2 segment | from_line << 16 | attributes << 25   3 offset
              4 size on card   5 octets on the wire   6 date   7 CRC-32 of words 1-6
 
 The CRC starts from uid_validity, so a record of another mailbox never passes. The state stands
 outside it: deleting flips one byte, which a torn write leaves either old or new.
+
+There are two names, so that a new index can be written beside the one that is in force: the
+sound header with the higher generation wins (index_builder.py).
 """
 
 import binascii
-import os
 from array import array
 from micropython import const
+
+from picopost.store.segment import ENOENT
 
 FREE = const(0)
 LIVE = const(0x4C)  # "L"
@@ -31,6 +36,8 @@ SIZE = const(4)
 OCTETS = const(5)
 DATE = const(6)
 _CRC = const(7)
+
+NAMES = ("INDEX0.PIX", "INDEX1.PIX")
 
 _MAGIC = const(0x70636970)  # "picp"
 _VERSION = const(1)
@@ -65,16 +72,39 @@ def attributes_of(where):
     return where >> 25
 
 
-class Index:
-    """One index file, kept open. Raises OSError where the card does.
+def crc(words, uid_validity):
+    """CRC-32 of a record's words 1 to 6."""
+    return binascii.crc32(words, uid_validity)
 
+
+def header(words, uid_validity, first_uid, generation):
+    """Fill a sector of 128 words with a sound header."""
+    for i in range(127):
+        words[i] = 0
+    words[0] = _MAGIC
+    words[1] = _VERSION
+    words[2] = uid_validity
+    words[3] = first_uid
+    words[4] = generation
+    words[127] = binascii.crc32(memoryview(words)[:127])
+
+
+class Index:
+    """The index file in force, kept open. Raises OSError where the card does.
+
+    `volume.structural` is counted up around what changes the FAT: see guard.py.
+
+    generation    of the file in force, 0 before `choose`
+    damaged       its records are not known to be sound
     slots         records in use, deleted ones included
     live, octets  messages that are not deleted, and their sum of octets
     next_uid      the UID that the next message gets
     """
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, directory, volume):
+        self.path = ""
+        self.generation = 0
+        self.damaged = True
         self.uid_validity = 0
         self.slots = 0
         self.live = 0
@@ -82,26 +112,35 @@ class Index:
         self.next_uid = 1
         self._pending = 0  # marked, and counted as live until `sync`
         self._pending_octets = 0
+        self._directory = directory
+        self._volume = volume
         self._capacity = 0
         self._file = None
 
-    def create(self):
-        """Write a new empty index; what is there under its name must be known to be void."""
-        file = open(self.path, "wb")
-        try:
-            _owner[0] = None
-            _view[:] = array("I", bytes(512))
-            _sector[0] = _MAGIC
-            _sector[1] = _VERSION
-            _sector[2] = int.from_bytes(os.urandom(4), "little")
-            _sector[3] = 1
-            _sector[127] = binascii.crc32(_view[:127])
-            file.write(_view)
-        finally:
-            file.close()
+    def choose(self):
+        """Find the file in force; False when neither name has a sound header."""
+        for name in NAMES:
+            path = f"{self._directory}/{name}"
+            try:
+                with open(path, "rb") as file:
+                    self.write_back()
+                    _owner[0] = None
+                    if file.readinto(_view) != 512:
+                        continue
+            except OSError as error:
+                if error.errno != ENOENT:
+                    raise
+                continue
+            if (_sector[0] == _MAGIC and _sector[1] == _VERSION and _sector[4] > self.generation
+                    and _sector[127] == binascii.crc32(_view[:127])):
+                self.path = path
+                self.generation = _sector[4]
+                self.uid_validity = _sector[2]
+                self.next_uid = _sector[3]
+        return self.generation > 0
 
     def open(self, visit=None):
-        """Read it all once: check each CRC, count, find the end.
+        """Read the chosen file through once: check each CRC, count, find the end.
 
         visit(state, where, offset, size) is called for every sound record. A bad CRC in the
         last record is a commit that the power cut: never acknowledged, its slot is used again.
@@ -109,12 +148,6 @@ class Index:
         """
         self._file = open(self.path, "r+b")
         self._capacity = (self._file.seek(0, 2) - 512) // (_WORDS * 4)
-        self._read(0)
-        if (self._capacity < 0 or _sector[0] != _MAGIC or _sector[1] != _VERSION
-                or _sector[127] != binascii.crc32(_view[:127])):
-            raise IndexDamaged(f"{self.path}: no sound header")
-        self.uid_validity = _sector[2]
-        self.next_uid = _sector[3]
         slot = 0
         suspect = -1
         while slot < self._capacity:
@@ -136,11 +169,22 @@ class Index:
                           _sector[base + SIZE])
             slot += 1
         self.slots = slot if suspect < 0 else suspect
+        self.damaged = False
+
+    def succeed(self, old, slots):
+        """Take over from `old`, whose `slots` live records the newer file holds."""
+        self.choose()
+        self._file = open(self.path, "r+b")
+        self._capacity = (self._file.seek(0, 2) - 512) // (_WORDS * 4)
+        self.damaged = False
+        self.slots = self.live = slots
+        self.octets = old.octets
+        self.next_uid = old.next_uid
 
     def close(self):
         """Let go of the file; every commit has been synced."""
         if self._file:
-            self._file.close()
+            self._volume.shut(self._file)
             self._file = None
         if _owner[0] is self:
             _owner[0] = None
@@ -184,26 +228,26 @@ class Index:
         _sector[base + OCTETS] = octets
         _sector[base + DATE] = date
         _sector[base + _CRC] = self._crc(base)
-        try:
-            self._write()
-            self._file.flush()
-        except OSError:
-            self._void(slot)
-            raise
+        self._write()
+        self._file.flush()
         self.slots = slot + 1
         self.next_uid += 1
         self.live += 1
         self.octets += octets
         return slot
 
-    def _void(self, slot):
-        """A commit failed half-way: take its record back, as far as the card still listens."""
+    def relocate(self, slot, segment, offset):
+        """The message now stands in another shared segment; atomic, and on the card on return."""
+        base = self.load(slot)
+        _sector[base + WHERE] = _sector[base + WHERE] & ~0xFFFF | segment
+        _sector[base + OFFSET] = offset
+        _sector[base + _CRC] = self._crc(base)
+        self._volume.structural += 1  # a torn record would lose an acknowledged message
         try:
-            _sector[self.load(slot)] = FREE
             self._write()
             self._file.flush()
-        except OSError:
-            _owner[0] = None  # the next commit overwrites the slot; nobody counts it till then
+        finally:
+            self._volume.structural -= 1
 
     def mark_deleted(self, slot):
         """Delete one message, in the buffer only until `write_back` or the next other sector."""
@@ -232,7 +276,7 @@ class Index:
         return _sector[base + _CRC] == self._crc(base)
 
     def _crc(self, base):
-        return binascii.crc32(_covered[base // _WORDS], self.uid_validity)
+        return crc(_covered[base // _WORDS], self.uid_validity)
 
     def _read(self, sector):
         self.write_back()
@@ -256,8 +300,12 @@ class Index:
         self.write_back()
         _owner[0] = None
         empty = bytes(512)
-        self._file.seek(512 + self._capacity * _WORDS * 4)
-        for _ in range(_GROWTH // 512):
-            self._file.write(empty)
-        self._file.flush()
+        self._volume.structural += 1  # a torn size in the directory would hide records
+        try:
+            self._file.seek(512 + self._capacity * _WORDS * 4)
+            for _ in range(_GROWTH // 512):
+                self._file.write(empty)
+            self._file.flush()
+        finally:
+            self._volume.structural -= 1
         self._capacity += _GROWTH // (_WORDS * 4)

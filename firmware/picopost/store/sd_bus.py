@@ -3,7 +3,7 @@ chapter 7; a bare section number in a comment is a section of it).
 
 Every SPI call costs 15 to 50 us on the board, a hundred octets of transfer, so that a step is one
 call where it can be: a command and its response are exchanged at once, a data block goes out with
-its token, its CRC and its response. All steps work in one buffer and allocate nothing.
+its token, its CRC and its response. All steps work in one buffer and leave no garbage.
 
 What is not as it should be raises OSError(errno, text).
 """
@@ -15,10 +15,9 @@ from time import ticks_add, ticks_diff, ticks_ms
 from micropython import const
 
 try:
-    from picopost.store.crc_viper import copy_crc16, crc7
+    from picopost.store.crc_viper import crc7, crc16
 except ImportError:  # no native code on this machine
-    from picopost.store.crc import copy_crc16, crc7
-from picopost.store.crc import crc16
+    from picopost.store.crc import crc7, crc16
 
 BLOCK = const(512)
 START_BLOCK = const(0xFE)  # 7.3.3.2: of every block read, and of one written by CMD24
@@ -50,6 +49,7 @@ class SdBus:
         self._long_look = view[:_LONG_LOOK]
         # Where the token stands in the head decides how much of its block is still to come.
         self._rest = [view[_HEAD : at + 1 + BLOCK + 2] for at in range(_HEAD)]
+        self._data = [view[at + 1 : at + 1 + BLOCK] for at in range(_HEAD)]
         self._response_at = 0
         self._open = 0  # the data command that the card may still be busy with
         chip_select.init(chip_select.OUT, value=1)
@@ -113,15 +113,19 @@ class SdBus:
             raise OSError(EIO, f"CMD{index}: R1 {response:#04x}")
 
     def receive(self, buf, offset):
-        """Read the next block to `buf[offset:]`."""
+        """Read the next block to `buf[offset:]`, which stays as it is when that fails.
+
+        It may be FatFs' window on the card: an exception passes FatFs by, which goes on to think
+        that its window holds what it held before, and may write it back.
+        """
         at = self._await_token()
         frame = self._frame
         self._spi.readinto(self._rest[at], 0xFF)
-        crc = copy_crc16(frame, 0, buf, at + 1, offset)
         if self._open == 17:
             self._open = 0
-        if crc != frame[at + 1 + BLOCK] << 8 | frame[at + 2 + BLOCK]:
+        if crc16(frame, 0, at + 1, BLOCK) != frame[at + 1 + BLOCK] << 8 | frame[at + 2 + BLOCK]:
             raise OSError(EIO, "CRC error in the block read")
+        buf[offset : offset + BLOCK] = self._data[at]
 
     def read_register(self, index):
         """The 16 octets of the CSD (CMD9) or CID (CMD10) register."""
@@ -135,18 +139,17 @@ class SdBus:
                 self._spi.readinto(memoryview(frame)[_HEAD:end], 0xFF)
         finally:
             self.release()
-        register = bytes(frame[at + 1 : end - 2])
-        if crc16(register) != frame[end - 2] << 8 | frame[end - 1]:
+        if crc16(frame, 0, at + 1, 16) != frame[end - 2] << 8 | frame[end - 1]:
             raise OSError(EIO, f"CMD{index}: CRC error in the register")
-        return register
+        return bytes(frame[at + 1 : end - 2])
 
-    def send(self, token, buf, offset):
-        """Write the block at `buf[offset:]`; the card is busy when it has accepted it."""
+    def send(self, token, block):
+        """Write `block`, 512 octets; the card is busy when it has accepted it."""
         frame = self._frame
         frame[0] = 0xFF
         frame[1] = token
-        crc = copy_crc16(buf, 0, frame, offset, 2)
-        pack_into(">HB", frame, _OUT - 3, crc, 0xFF)
+        frame[2 : 2 + BLOCK] = block
+        pack_into(">HB", frame, 2 + BLOCK, crc16(frame, 0, 2, BLOCK), 0xFF)
         self._spi.write_readinto(self._out, self._out)
         response = frame[_OUT - 1]
         code = response & 0x1F  # 7.3.3.1

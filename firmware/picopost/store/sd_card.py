@@ -5,9 +5,10 @@
 
 Every command and block carries a CRC; a failed read or write is tried again after a reset of the
 card and at half the clock, then raised. VfsFat lets an OSError of the device through as it is, to
-whoever called `write`, `flush` or `close`; it ignores return values. FatFs keeps what it could
-not write marked dirty, so a later `flush` tries it again; still, an exception means that this
-file's latest data may be incomplete.
+whoever called `write`, `flush` or `close`; the return value of a sync it ignores. FatFs keeps what
+it could not write marked dirty, in the one window that it has for all files; so it tries again at
+the next `flush`, or at any other operation that needs the window, which then raises in turn.
+Still, an exception means that the file's latest data may be incomplete.
 
 The card programs while the caller goes on: `writeblocks` returns when the last block has been
 accepted. The next operation, or the sync that `flush` ends with, waits for the card to finish and
@@ -195,14 +196,15 @@ class SdCard:
         try:
             if count == 1:
                 bus.start(24, self._address(block))
-                bus.send(START_BLOCK, buf, 0)
+                bus.send(START_BLOCK, buf)
             else:
+                view = memoryview(buf)
                 bus.start(25, self._address(block))
                 for at in range(count):
                     if at:
                         bus.wait_not_busy()
                         self._at = block + at
-                    bus.send(START_BLOCK_MULTIPLE, buf, at * BLOCK)
+                    bus.send(START_BLOCK_MULTIPLE, view[at * BLOCK : (at + 1) * BLOCK])
                 bus.stop_writing()
         except OSError:
             self._aborted = bus.abort()

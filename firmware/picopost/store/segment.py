@@ -38,8 +38,9 @@ def numbers(mailbox):
                     pass  # not ours; a person put it there
 
 
-def create(mailbox, number):
+def create(mailbox, number, volume):
     """Open a new segment for writing, its directory made where it is the first there."""
+    volume.structural += 1
     try:
         try:
             return open(path_of(mailbox, number), "w+b")
@@ -51,3 +52,5 @@ def create(mailbox, number):
     except OSError as error:
         # FatFs' FR_DENIED: no cluster left for a directory to grow into.
         raise OSError(ENOSPC) if error.errno == _EACCES else error
+    finally:
+        volume.structural -= 1

@@ -1,0 +1,88 @@
+"""The card as the file system sees it: the first error that its driver gives up on is the last.
+
+An exception of a block device unwinds FatFs half-way: a file's position and its cluster no longer
+agree, and the next seek goes to somebody else's cluster (seen with a failing disk, in the VM).
+So nothing is asked of a volume after an error; it is mounted anew, with recovery, as after a
+power cut. Files left open would still write at their finalisation: see `shut`.
+"""
+
+
+class FailStop:
+    """Block device around an SdCard. `failure` is None, or the arguments of its one OSError."""
+
+    def __init__(self, card):
+        self.card = card
+        self.failure = None
+        self._mute = False
+        self._probe = bytearray(512)
+
+    def readblocks(self, block, buf):
+        """As SdCard's; raises the first OSError again and again."""
+        if self.failure:
+            if self._mute:
+                return
+            raise OSError(*self.failure)
+        try:
+            self.card.readblocks(block, buf)
+        except OSError as error:
+            self.failure = error.args
+            raise
+
+    def writeblocks(self, block, buf):
+        """As SdCard's; raises the first OSError again and again."""
+        if self.failure:
+            if self._mute:
+                return
+            raise OSError(*self.failure)
+        try:
+            self.card.writeblocks(block, buf)
+        except OSError as error:
+            self.failure = error.args
+            raise
+
+    def ioctl(self, operation, argument):
+        """As SdCard's; raises the first OSError again and again."""
+        if self.failure:
+            if self._mute:
+                return 0
+            raise OSError(*self.failure)
+        try:
+            return self.card.ioctl(operation, argument)
+        except OSError as error:
+            self.failure = error.args
+            raise
+
+    async def wait_ready(self):
+        """Let others run while the card programs."""
+        if self.failure:
+            raise OSError(*self.failure)
+        try:
+            await self.card.wait_ready()
+        except OSError as error:
+            self.failure = self.failure or error.args
+            raise
+
+    def probe(self):
+        """See whether the card is still there, by one block; what is wrong stands in `failure`."""
+        try:
+            self.readblocks(0, self._probe)
+        except OSError:
+            pass
+
+    def shut(self, file):
+        """Close a file whose content is safe already, or lost; never raises.
+
+        On a failed volume what it would still write goes nowhere, now rather than from the
+        finaliser, when nobody is there to catch an exception.
+        """
+        try:
+            file.close()
+        except OSError as error:
+            self.failure = self.failure or error.args
+            self._mute = True
+            try:
+                file.close()
+            except OSError:
+                pass
+            finally:
+                self._mute = False

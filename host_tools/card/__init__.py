@@ -1,0 +1,1 @@
+"""Read, check and export what the firmware keeps on a card, without the appliance."""
