@@ -157,8 +157,8 @@ def _repair(options: argparse.Namespace) -> int:
     if not options.no_backup:
         repair.back_up(options.card)
         print(f"copy: {repair.backup_of(options.card)}")
-    repair.repair(options.card, lambda line: print(printable(line)))
-    return _check(options)
+    opened = repair.repair(options.card, lambda line: print(printable(line)))
+    return max(_check(options), not opened)
 
 
 ACTIONS = {

@@ -19,6 +19,7 @@ class PostOffice:
         self._domains.append(self.hostname.lower().encode())
         self._domains.append(self.hostname.lower().encode() + b".local")
         self._catch_all = settings["catch_all"]
+        self._rules = settings["mailboxes"]
         self._accounts = known
         self._root = root
         self.volume = None
@@ -91,12 +92,51 @@ class PostOffice:
         mailbox = self._mailboxes.get(name)
         if mailbox is None:
             return replies.LOCAL_ERROR
-        if mailbox.index.live >= limits.MAX_MESSAGES:
+        quota = self.rule(name, "max_octets")
+        if quota:
+            if size > quota:
+                return replies.OVER_QUOTA
+            if mailbox.index.octets + size > quota:
+                return replies.MAILBOX_FULL
+        if mailbox.index.live >= min(self.rule(name, "max_messages") or limits.MAX_MESSAGES,
+                                     limits.MAX_MESSAGES):
             return replies.MAILBOX_FULL
-        state = os.statvfs(self._root)
+        try:
+            state = os.statvfs(self._root)
+        except OSError:
+            return replies.LOCAL_ERROR
         if state[0] * state[3] < size + limits.MIN_FREE:
             return replies.CARD_FULL
         return None
+
+    def rule(self, name, rule):
+        """A mailbox's rule of the setting `mailboxes`, its own or that of "*"; None: not set."""
+        for key in (name, "*"):
+            rules = self._rules.get(key)
+            if rules and rule in rules:
+                return rules[rule]
+        return None
+
+    def expire(self, name):
+        """Throw away, in the background, what the mailbox's rules no longer keep."""
+        if any(self.rule(name, rule) for rule in ("keep_newest", "keep_days", "drop_oldest")):
+            asyncio.create_task(self._expire(name))
+
+    async def _expire(self, name):
+        from picopost.store import retention
+
+        try:
+            mailbox = self.mailbox(name)
+            dropped = await retention.expire(mailbox, self, self._pause)
+            if dropped:
+                event_log.log("expired", mailbox=name, messages=dropped)
+                await self._sweep(mailbox)
+        except OSError as error:
+            event_log.log("card_fault", mailbox=name, error=str(error))
+
+    async def _pause(self):
+        await self.ready()
+        await asyncio.sleep_ms(0)
 
     async def verify(self, user, password):
         """The mailbox that name and password open, or None."""
@@ -120,7 +160,6 @@ class PostOffice:
     async def _sweep(self, mailbox):
         try:
             for _ in mailbox.sweep():
-                await self.ready()
-                await asyncio.sleep_ms(0)
+                await self._pause()
         except OSError as error:  # the next start does it again
             event_log.log("card_fault", mailbox=mailbox.name, error=str(error))

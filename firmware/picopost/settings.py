@@ -42,12 +42,34 @@ def _is_wifi(value):
     return value is None or (isinstance(value, dict) and sorted(value) == ["password", "ssid"])
 
 
+def _is_rules(value):
+    """{mailbox or "*": {rule: value}}"""
+    if not isinstance(value, dict):
+        return False
+    for rules in value.values():
+        if not isinstance(rules, dict):
+            return False
+        for rule in rules:
+            if rule == "drop_oldest":
+                if not isinstance(rules[rule], bool):
+                    return False
+            elif rule not in RULES or not isinstance(rules[rule], int) or rules[rule] < 1:
+                return False
+    return True
+
+
+# What a mailbox may have: bounds beyond which its mail is refused, and what is thrown away.
+RULES = ("max_octets", "max_messages", "keep_newest", "keep_days", "drop_oldest")
+
 # key: (default, check, what it may be)
 _KEYS = {
     "hostname": ("picopost", _is_host_name, "a host name: letters, digits, dots and hyphens"),
     "domains": ([], _is_domains, "a list of domains whose mail is ours beside the host name"),
     "catch_all": (None, _is_name_or_none, "the account that gets mail for unknown names, or null"),
     "max_message_size": (limits.MAX_MESSAGE_SIZE, _is_size, "octets, 65536 to 1073741823"),
+    "mailboxes": ({}, _is_rules,
+                  'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
+                  "(whole numbers from 1) and drop_oldest (true or false)"),
     "address": ("dhcp", _is_address,
                 '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
     "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi'),

@@ -8,6 +8,7 @@ from picopost.store.fail_stop import FailStop
 from picopost.store.mailbox import Mailbox
 
 ROOT = "/sd"
+GAVE_UP = 3
 
 
 class ImageDevice:
@@ -66,13 +67,17 @@ def mailboxes():
 
 
 def main():
+    """Exit status: 0, or GAVE_UP when a mailbox could not be opened."""
     volume = mount(sys.argv[1])
+    status = 0
     for name in mailboxes():
         try:
             recover(name, volume)
         except OSError as error:
             event_log.log("mailbox_closed", mailbox=name, why=str(error))
+            status = GAVE_UP
     vfs.umount(ROOT)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

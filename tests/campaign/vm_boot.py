@@ -105,7 +105,7 @@ _BOARD = {"sd_card": {"spi": 1, "sck": 10, "mosi": 11, "miso": 12, "cs": 13, "ba
 
 
 def now(coroutine):
-    """The result of a coroutine; OSError when it has to wait, which for a card means: it has none."""
+    """The result of a coroutine; OSError when it has to wait, as it does without a card."""
     try:
         coroutine.send(None)
     except StopIteration as end:

@@ -52,12 +52,16 @@ class Card:
     letters: dict[str, list[tuple[str, bytes]]]
 
     @contextmanager
-    def firmware(self, *names: str) -> Iterator[Vm]:
-        """The VM with the image mounted and these mailboxes open; closed in order after."""
+    def firmware(self, *names: str, cut: bool = False) -> Iterator[Vm]:
+        """The VM with the image mounted and these mailboxes open.
+
+        Everything is closed in order after, unless the power is `cut`.
+        """
         with Vm(heap_kib=1000, extra_path=_VM_MODULES) as vm:
             vm.exec(f"from vm_card import *; start({str(self.path)!r}, {names!r})")
             yield vm
-            vm.exec("stop()")
+            if not cut:
+                vm.exec("stop()")
 
     def deliver(self, vm: Vm, name: str, content: bytes) -> None:
         letters = self.letters.setdefault(name, [])
@@ -67,7 +71,7 @@ class Card:
     def copy(self, path: Path) -> Card:
         with CardImage(self.path) as image:
             image.copy(path).close()
-        return Card(path, self.letters)
+        return Card(path, {name: list(letters) for name, letters in self.letters.items()})
 
     def check(self) -> list[Finding]:
         return findings(self.path)

@@ -4,8 +4,9 @@ import struct
 
 import pytest
 
-from tests.card.conftest import LETTERS, run_card
+from tests.card.conftest import LETTERS, run_card, wire
 from tests.card.test_check import GIRL, SHARED, flip, record
+from tests.support.vm import VmError
 
 
 def repair(card, *options):
@@ -20,28 +21,22 @@ def listed(card):
     return [line.split()[0] for line in run_card("list", card.path, "girl").stdout.splitlines()]
 
 
-def write(card, path, data, mode="wb"):
-    with card.firmware() as vm:
-        vm.exec(f"f = open('/sd/{path}', {mode!r}); f.write({data!r}); f.close()")
-
-
 def torn_tail(card):
-    write(card, SHARED, b"From half a letter\n", "ab")
+    """A small letter that is on the card, and its record is not."""
+    with card.firmware("girl", cut=True) as vm:
+        vm.exec("boxes['girl'].index.append = None")
+        with pytest.raises(VmError):
+            card.deliver(vm, "girl", b"Subject: never acknowledged\r\n")
 
 
 def orphan(card):
-    write(card, "mail/girl/00/0077.MBX", b"From half a letter\n")
+    """A large one, cut before its end."""
+    with card.firmware("girl", cut=True) as vm:
+        vm.eval(f"deliver(['girl'], {wire(LETTERS[6])!r}, 0, True)")
 
 
 def flipped_bit(card):
     flip(card, GIRL, record(2, 3))
-
-
-def lost_index(card):
-    card.patch(card.directory_slot(GIRL), b"\xe5")
-    with card.firmware() as vm:  # its clusters go too, or they would be lost ones
-        vm.exec("f = open('/sd/mail/girl/INDEX0.PIX', 'wb'); f.close()")
-    card.set_fat_chain_free = None
 
 
 def torn_size(card):

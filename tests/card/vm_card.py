@@ -32,8 +32,11 @@ def stop():
     vfs.umount(ROOT)
 
 
-def deliver(names, wire, date):
-    """Feed a message as DATA brings it; returns its unique-id in the first mailbox."""
+def deliver(names, wire, date, cut=False):
+    """Feed a message as DATA brings it; returns its unique-id in the first mailbox.
+
+    With `cut` all of it comes, and is never committed.
+    """
     clock.now = lambda: date
     delivery = Delivery(block, [boxes[name] for name in names], b"boy@abc.com",
                         b"abc.com ([192.0.2.1])", b"ESMTP", b"xyz.com", None)
@@ -41,6 +44,8 @@ def deliver(names, wire, date):
     while at < len(wire):
         delivery.spill()
         at = delivery.feed(wire, at, len(wire))
+    if cut:
+        return None
     delivery.commit()
     index = boxes[names[0]].index
     return "%08x.%08x" % (index.uid_validity, index.next_uid - 1)

@@ -189,7 +189,7 @@ INDEX = "/sd/a/INDEX1.PIX"
 DAMAGES = {
     "a flipped bit": f"patch('{INDEX}', 560, bytes([peek('{INDEX}', 560, 1)[0] ^ 1]))",
     "another mailbox's record": f"patch('{INDEX}', 512, peek('/sd/b/INDEX1.PIX', 512, 32))",
-    "no header": f"patch('{INDEX}', 8, b'x')",
+    "no header": f"patch('{INDEX}', 8, bytes([peek('{INDEX}', 8, 1)[0] ^ 1]))",
     "no index": f"os.remove('{INDEX}')",
 }
 

@@ -152,5 +152,5 @@ def test_heap_per_block(slot):
     slot.exec("one = memoryview(buf)[:512]")
     for call in ("card.readblocks(9, one)", "card.readblocks(9, buf)", "card.writeblocks(9, one)",
                  "card.sync()", "card.ready()"):
-        assert slot.eval(f"heap_of_driver(lambda: {call}, 128)") == 0, call
-    assert slot.eval("heap_of_driver(lambda: card.writeblocks(9, buf), 128)") <= 128 * (8 + 1) * 32
+        assert slot.eval(f"heap_of_driver(lambda: {call}, 32)") == 0, call
+    assert slot.eval("heap_of_driver(lambda: card.writeblocks(9, buf), 32)") <= 32 * (8 + 1) * 32

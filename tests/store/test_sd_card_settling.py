@@ -51,12 +51,13 @@ def test_a_card_that_is_still_busy_when_the_board_starts(slot):
     assert slot.card.counters.bytes_clocked - before > 3_000  # CMD0 would end its programming
 
 
-def test_stuck_busy_between_two_blocks(slot):
+def test_stuck_busy_between_two_blocks(slot, recwarn):
     slot.faults.stall(3)
     assert slot.write(500, 1) is None and slot.sync() == 0 and slot.on_card(500, 1)
     assert slot.eval("card.last_error") == "SD: block 502: busy for more than 500 ms"
     slot.faults.stall(3, sticky=True)
     assert slot.write(500, 1) == (ETIMEDOUT, "SD: block 500: busy for more than 500 ms")
+    assert not recwarn.list  # nothing but CMD0 is said to a card that is busy
 
 
 # --- lost after it was accepted ---------------------------------------------------------------

@@ -8,11 +8,12 @@ from picopost.smtp import replies
 from picopost.store.segment import ENOSPC
 
 
-async def receive(channel, delivery, max_size, ready):
+async def receive(channel, delivery, max_size, ready, admit):
     """Take the message in and commit it; returns its Reply, which is final.
 
     A message that is refused half-way is drained to its end, since the client listens only
     there. `ready()` is awaited before each write, so that a busy card holds up nobody else.
+    `admit(octets)` has the last word when the size is known: None or a Reply.
     Raises OSError (ECONNRESET) when the client leaves before the end; nothing is kept then.
     """
     reader = channel.reader
@@ -32,7 +33,10 @@ async def receive(channel, delivery, max_size, ready):
                 delivery.discard()
         elif not await reader.fill():
             raise OSError(errno.ECONNRESET)
+    if failure is None:
+        failure = admit(delivery.octets)
     if failure is not None:
+        delivery.abort()
         return failure
     return await _guarded(channel, delivery, delivery.commit, ready) or replies.MAIL_ACCEPTED
 

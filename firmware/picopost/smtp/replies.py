@@ -48,6 +48,8 @@ MAIL_ACCEPTED = (250, b"2.0.0", b"Mail accepted")
 LOCAL_ERROR = (451, b"4.3.0", b"Local error, try again later")
 CARD_FULL = (452, b"4.3.1", b"Card full")
 MAILBOX_FULL = (452, b"4.2.2", b"Mailbox full")
+# RFC 5321 4.2.3: no waiting helps, the mailbox could not hold it empty.
+OVER_QUOTA = (552, b"5.2.2", b"Message bigger than the mailbox may be")
 TOO_MANY_SESSIONS = (421, b"4.3.2", b"Too busy, try again later")
 TIMED_OUT = (421, b"4.4.2", b"Waited too long, closing")
 BROKEN = (421, b"4.3.0", b"Local error, closing")

@@ -70,11 +70,22 @@ class Session:
             return talk.refuse_data(replies.LOCAL_ERROR)
         await channel.write(talk.start_data())
         outcome = await data.receive(channel, delivery, self._office.max_message_size,
-                                     self._office.ready)
+                                     self._office.ready, self._admit)
         self._delivery = None
         accepted = outcome is replies.MAIL_ACCEPTED
         event_log.log("accepted" if accepted else "refused", peer=channel.peer, service="smtp",
                       octets=delivery.octets, sender=talk.reverse_path,
                       mailbox=",".join([name for name, _ in recipients]),
                       why="" if accepted else outcome[2])
+        if accepted:
+            for name, _ in recipients:
+                self._office.expire(name)
         return talk.data_done(outcome)
+
+    def _admit(self, octets):
+        """None, or why the first mailbox that cannot take the message refuses it."""
+        for name, _ in self._dialogue.recipients:
+            refusal = self._office.admit(name, octets)
+            if refusal is not None:
+                return refusal
+        return None
