@@ -6,14 +6,13 @@ import sys
 
 import machine
 import micropython
-import vfs
 
 from picopost import accounts, event_log, limits
 from picopost import settings as settings_file
 from picopost.net.server import Server
 from picopost.post_office import PostOffice
-from picopost.store.fail_stop import FailStop
 from picopost.store.sd_card import SdCard
+from picopost.store.volume import Volume
 
 _ROOT = "/sd"
 _SMTP_PORT = 25
@@ -31,9 +30,9 @@ def _open_card(board):
     card = SdCard(spi, machine.Pin(pins["cs"], machine.Pin.OUT, value=1),
                   baudrate=pins["baudrate"])
     card.open()
-    volume = FailStop(card)
-    volume.structural = 0
-    vfs.mount(vfs.VfsFat(volume), _ROOT)
+    volume = Volume(card)
+    if volume.mount(_ROOT):
+        event_log.log("repaired", why="a write that a power cut tore")
     return volume
 
 
@@ -41,9 +40,9 @@ async def _take_card(board, office):
     """Open the mailboxes on the card in the slot; waits for one as long as there is none."""
     while True:
         try:
-            volume = _open_card(board)
+            office.volume = _open_card(board)
             try:
-                office.open(volume)
+                office.open()
                 return
             except OSError:
                 _let_card_go(office)
@@ -55,7 +54,7 @@ async def _take_card(board, office):
 
 def _let_card_go(office):
     office.close()
-    vfs.umount(_ROOT)
+    office.volume.unmount()
 
 
 async def _keep_card(board, office):
@@ -134,7 +133,7 @@ async def _serve(board, settings, known):
         for task in tasks:
             task.cancel()
         link.close()
-        office.volume.ioctl(3, 0)  # sync: raises when the card did not take what it was given
+        office.volume.sync()
         _let_card_go(office)
 
 

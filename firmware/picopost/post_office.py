@@ -25,13 +25,13 @@ class PostOffice:
         self.volume = None
         self._mailboxes = {}
 
-    def open(self, volume):
-        """Open every account's mailbox on a mounted card.
+    def open(self):
+        """Open every account's mailbox on `volume`, which is mounted.
 
         A mailbox that even recovery cannot open is left alone and refuses its mail. Raises
         OSError when the card fails.
         """
-        self.volume = volume
+        volume = self.volume
         top = self._root + "/mail"
         volume.structural += 1
         try:

@@ -41,6 +41,13 @@ class FatVolume:
         value = struct.unpack_from("<H" if self.width == 2 else "<I", block, offset % 512)[0]
         return value & 0x0FFFFFFF
 
+    def compare_copies(self, written):
+        """FatError where a block of the first FAT, as far as `written` has it, differs."""
+        for block in written:
+            if self.fat <= block < self.fat + self.fat_size and self.fats == 2:
+                if bytes(self.read(block)) != bytes(self.read(block + self.fat_size)):
+                    raise FatError(f"FAT block {block - self.fat} differs from its copy")
+
     def chain(self, first, owner, seen):
         """The clusters from `first` on; FatError where the chain is not one file's own."""
         clusters = []

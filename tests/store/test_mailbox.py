@@ -162,7 +162,7 @@ def test_torn_size_in_the_directory_is_made_right(vm):
     size = vm.eval("boxes['a'].active_end")
     vm.exec("boxes['a'].close()")
     [at] = vm.eval(f"entries_with_size({size})")
-    vm.exec(f"disk.data[{at}] = 0; disk.data[{at} + 1] = 1; vfs.umount('/sd'); mount()")
+    vm.exec(f"disk.data[{at}] = 0; disk.data[{at} + 1] = 1; volume.unmount(); mount()")
     assert vm.eval("os.stat('/sd/a/00/0000.MBX')[6]") != size
     vm.exec("open_box('a')")
     assert [vm.eval(f"wire('a', {n})") for n in (1, 2, 3)] == before

@@ -1,92 +1,15 @@
-# Runs inside the VM, for test_guard.py: volumes in RAM that remember every write, a script of
-# file operations on them, and what a power cut at any of its writes leaves.
+# Runs inside the VM, for test_guard.py: a script of file operations on a FAT volume, and what a
+# power cut at any of its writes leaves.
 import os
-import struct
 
 import vfs
+
 from fat_check import FatError, FatVolume
 from picopost.store.guard import Guard
+from vm_fat_disk import JUNK, ZEROS, Disk, formatted
 
 PLACE = "/g"
-# What free clusters hold: old directories, whose entries claim clusters of others.
-JUNK = b"".join([struct.pack("<11sB8xH4xHI", b"JUNK%04dBIN" % i, 0x20, 0, 5, 512)
-                 for i in range(16)])
-ZEROS = bytes(512)
-
-
-class Disk:
-    """A card of `blocks` blocks. `writes` are (block, old, new), `syncs` the places in between.
-
-    What the card holds is `base`; while `top` is a dict, it lies over it and takes the writes.
-    """
-
-    def __init__(self, blocks):
-        self.blocks = blocks
-        self.data = blocks  # from here on unwritten blocks hold JUNK
-        self.base = {}
-        self.top = None
-        self.writes = []
-        self.syncs = []
-        self.reads = 0
-        self.error = None
-
-    def get(self, block):
-        if self.top and block in self.top:
-            return self.top[block]
-        return self.base.get(block) or (JUNK if block >= self.data else ZEROS)
-
-    def readblocks(self, block, buf):
-        self.reads += len(buf) // 512
-        for i in range(len(buf) // 512):
-            buf[i * 512 : i * 512 + 512] = self.get(block + i)
-
-    def writeblocks(self, block, buf):
-        if self.error:
-            raise self.error
-        for i in range(len(buf) // 512):
-            new = bytes(buf[i * 512 : i * 512 + 512])
-            self.writes.append((block + i, self.get(block + i), new))
-            (self.base if self.top is None else self.top)[block + i] = new
-
-    def ioctl(self, operation, argument):
-        if operation == 3:
-            self.syncs.append(len(self.writes))
-        return {4: self.blocks, 5: 512}.get(operation, 0)
-
-    def ready(self):
-        return True
-
-    wait_ready = ready
-
-
-def formatted(bits, clusters, start=0, hint=2, per_cluster=1):
-    """An empty volume at block `start`; a partition table where that is not 0."""
-    reserved = 32 if bits == 32 else 1
-    size = ((clusters + 2) * bits // 8 + 511) // 512
-    roots = 0 if bits == 32 else 512
-    data = start + reserved + 2 * size + roots // 16
-    disk = Disk(data + clusters * per_cluster)
-    sectors = disk.blocks - start
-    boot = struct.pack("<3s8sHBHBHHBHHHII", b"\xeb\x58\x90", b"PICOPOST", 512, per_cluster,
-                       reserved, 2, roots, 0, 0xF8, 0 if bits == 32 else size, 63, 255, start,
-                       sectors)
-    if bits == 32:
-        boot += struct.pack("<IHHIHH12x", size, 0, 0, 2, 1, 6)
-        info = struct.pack("<I480xIII12xH", 0x41615252, 0x61417272, clusters - 1, hint, 0)
-        disk.base[start + 1] = info[:510] + b"\x55\xaa"
-        disk.base[data] = ZEROS  # the root directory
-    kind = b"FAT32   " if bits == 32 else b"FAT16   "
-    boot += struct.pack("<BBBI11s8s", 0x80, 0, 0x29, 1, b"NO NAME    ", kind)
-    disk.base[start] = boot + bytes(510 - len(boot)) + b"\x55\xaa"
-    if start:
-        entry = struct.pack("<B3sB3sII", 0, b"", 0x0C, b"", start, sectors)
-        disk.base[0] = bytes(446) + entry + bytes(48) + b"\x55\xaa"
-    table = struct.pack("<III", 0x0FFFFFF8, 0x0FFFFFFF, 0x0FFFFFFF) if bits == 32 else (
-        struct.pack("<HH", 0xFFF8, 0xFFFF))
-    for copy in range(2):
-        disk.base[start + reserved + copy * size] = table + bytes(512 - len(table))
-    disk.data = data
-    return disk
+DIRECTORY = b"a directory"
 
 
 def text(name, size):
@@ -143,7 +66,7 @@ class Script:
         self.guard.structural = True
         os.mkdir(PLACE + path)
         self.guard.structural = False
-        self.note(path, first, "directory")
+        self.note(path, first, DIRECTORY)
 
     def write(self, path, size, structural=False, step=4096):
         """Write up to `size` octets behind what is there, then flush."""
@@ -220,18 +143,13 @@ class Script:
 
     # --- power cuts ---------------------------------------------------------------------------
 
-    def damage(self, at, structural_only=False):
+    def damage(self, at):
         """What is wrong with the volume when the write number `at` was cut: text, or None."""
         try:
             volume = FatVolume(self.disk.get)
             tree = volume.tree()
-            copies = self.disk.top if self.disk.top is not None else ()
-            for block in copies:
-                if (self.guarded and volume.fat <= block < volume.fat + volume.fat_size * 2):
-                    offset = (block - volume.fat) % volume.fat_size
-                    if self.disk.get(volume.fat + offset) != (
-                            self.disk.get(volume.fat + volume.fat_size + offset)):
-                        raise FatError(f"FAT block {offset} differs from its copy")
+            if self.guarded:
+                volume.compare_copies(self.disk.base)
             for path in tree:
                 if path not in self.history and not path.startswith("/PICOPOST.J"):
                     raise FatError(f"{path} came from nowhere")
@@ -253,7 +171,7 @@ class Script:
             raise FatError(f"{path} is gone")
         if before is None and after is None:
             raise FatError(f"{path} came back")
-        if "directory" in (before, after):
+        if DIRECTORY in (before, after):
             return
         size, chain = found
         if before is not None:
@@ -276,15 +194,14 @@ class Script:
 
 
 class Campaign:
-    """Every state that a cut leaves, mounted and checked. Use `run` once."""
+    """Every state that a cut leaves, mounted and checked; `run` once."""
 
-    def __init__(self, script, every_length):
+    def __init__(self, script):
         self.script = script
         self.disk = script.disk
-        self.every_length = every_length
-        self.cuts = self.checked = self.repaired = 0
+        self.cuts = self.checked = self.repaired = self.again = 0
         self.damages = []
-        self._sound = set()
+        self._sound = set()  # what was checked already at this write
 
     def run(self):
         writes, syncs = list(self.disk.writes), list(self.disk.syncs)
@@ -293,37 +210,38 @@ class Campaign:
         synced = 0
         for at, (block, old, new) in enumerate(writes):
             self._sound.clear()
-            self._cut(at, {}, "before")
-            for length in self._lengths(block, old, new):
+            self._cut(at, {}, "whole")
+            lengths = self._lengths(block, old, new)
+            for length in lengths:
                 self._cut(at, {block: new[:length] + old[length:]}, length)
+            if lengths and self.script.guarded:
+                length = lengths[len(lengths) // 2]
+                self._cut_repair(at, {block: new[:length] + old[length:]})
             while syncs and syncs[0] <= at:
                 synced = syncs.pop(0)
             lost = {}
             for k in range(1, at - synced + 1):  # the k writes before are lost, this one is not
                 lost[writes[at - k][0]] = writes[at - k][1]
-                torn = dict(lost)
-                torn[block] = new
-                self._cut(at, torn, f"lost {k}")
+                left = dict(lost)
+                left[block] = new
+                self._cut(at, left, f"{k} lost")
             disk.base[block] = new
         self._sound.clear()
-        self._cut(len(writes), {}, "end")
-        return self.cuts, self.checked, self.repaired, len(self.damages), self.damages[:5]
+        self._cut(len(writes), {}, "whole")
 
     def _lengths(self, block, old, new):
-        """Torn lengths that differ in what they leave."""
+        """Torn lengths, of those that leave the same only one; all for the volume's structure."""
         lengths = [n for n in range(1, 512) if old[n - 1] != new[n - 1]]
-        metadata = block < self.disk.data or self._directory(old) or self._directory(new)
-        if self.every_length or metadata and block not in self.script.journal:
+        if block < self.disk.data or old != JUNK and (old[11] in (0x10, 0x20)
+                                                      or new[11] in (0x10, 0x20)):
             return lengths
         return [n for n in lengths if n <= 20 or n % 37 == 0]
 
-    def _directory(self, content):
-        return content[11] in (0x10, 0x20)
-
-    def _cut(self, at, torn, how):
+    def _cut(self, at, left, how):
+        """The next start on what the cut left: `left` over what was there before the write."""
         self.cuts += 1
         disk = self.disk
-        disk.top = dict(torn)
+        disk.top = dict(left)
         disk.writes.clear()
         disk.syncs.clear()
         try:
@@ -340,3 +258,19 @@ class Campaign:
                     self.damages.append((at, how, damage))
         finally:
             disk.top = None
+
+    def _cut_repair(self, at, left):
+        """The power goes away again, at each write of the repair."""
+        disk = self.disk
+        disk.top = dict(left)
+        disk.writes.clear()
+        self.script.mount()
+        disk.top = None
+        for block, old, new in list(disk.writes):
+            lengths = [n for n in range(1, 512) if old[n - 1] != new[n - 1]]
+            for length in lengths[:: max(1, len(lengths) // 4)]:
+                self.again += 1
+                torn = dict(left)
+                torn[block] = new[:length] + old[length:]
+                self._cut(at, torn, f"repair cut at {length}")
+            left[block] = new

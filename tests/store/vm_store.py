@@ -8,9 +8,9 @@ from picopost import limits
 from picopost.event_log import log
 from picopost.store import mboxrd
 from picopost.store.delivery import Delivery
-from picopost.store.fail_stop import FailStop
 from picopost.store.mailbox import Mailbox
 from picopost.store.maildrop import Maildrop
+from picopost.store.volume import Volume
 
 
 class RamDisk:
@@ -32,6 +32,12 @@ class RamDisk:
         self.written += len(buf) // 512
         self.data[block * 512 : block * 512 + len(buf)] = buf
 
+    def ready(self):
+        return True
+
+    async def wait_ready(self):
+        pass
+
     def ioctl(self, op, arg):
         if op == 4:
             return len(self.data) // 512
@@ -46,16 +52,15 @@ vfs.VfsFat.mkfs(disk)
 
 def mount():
     global volume
-    volume = FailStop(disk)
-    volume.structural = 0
-    vfs.mount(vfs.VfsFat(volume), "/sd")
+    volume = Volume(disk)
+    volume.mount("/sd")
 
 
 def start_again():
     """What the appliance does when its card has failed."""
     for name in boxes:
         boxes[name].close()
-    vfs.umount("/sd")
+    volume.unmount()
     mount()
     for name in boxes:
         open_box(name)

@@ -15,6 +15,7 @@ class FailStop:
         self.failure = None
         self._mute = False
         self._probe = bytearray(512)
+        self.ready = card.ready
 
     def readblocks(self, block, buf):
         """As SdCard's; raises the first OSError again and again."""

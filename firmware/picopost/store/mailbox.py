@@ -67,14 +67,13 @@ class Mailbox:
 
     def put(self, block, length):
         """Append `length` octets of `block` to the shared segment, synced; returns their offset."""
-        if self._active is None or self.active_end >= limits.SEGMENT_SIZE:
-            self._open_active()
-        file = self._active
-        offset = self.active_end
-        # A segment's first sync writes its first cluster into the directory.
-        first = not offset
-        self.volume.structural += first
+        fresh = not 0 < self.active_end < limits.SEGMENT_SIZE
+        self.volume.structural += fresh
         try:
+            if fresh or self._active is None:
+                self._open_active(fresh)
+            file = self._active
+            offset = self.active_end
             file.seek(offset)
             file.write(memoryview(block)[:length])
             file.flush()
@@ -82,7 +81,7 @@ class Mailbox:
             self.drop_active()
             raise
         finally:
-            self.volume.structural -= first
+            self.volume.structural -= fresh
         self.active_end = offset + length
         return offset
 
@@ -150,13 +149,13 @@ class Mailbox:
                 return number
         raise OSError(segment.ENOSPC)
 
-    def _open_active(self):
+    def _open_active(self, fresh):
         self.drop_active()
-        if 0 <= self.active_number and 0 < self.active_end < limits.SEGMENT_SIZE:
+        if not fresh:
             self._active = open(segment.path_of(self.path, self.active_number), "r+b")
             return
         number = self._new_segment()
-        self._active = segment.create(self.path, number, self.volume)
+        self._active = segment.create(self.path, number)
         self.active_number = number
         self.active_end = 0
 
@@ -168,20 +167,24 @@ class LargeMessage:
         self.mailbox = mailbox
         self.size = 0
         self._number = number
-        self._file = segment.create(mailbox.path, number, mailbox.volume)
+        self._file = None
         mailbox.writing.append(number)
 
     def write(self, buffer):
         """Append `buffer` (memoryview, whole blocks of 512 but for the last)."""
-        self._file.write(buffer)
-        if not self.size:
+        if self.size:
+            self._file.write(buffer)
+        else:
             # The directory names the first cluster from now on: whatever is cut later, removing
             # the file frees all of its chain.
-            self.mailbox.volume.structural += 1
+            volume = self.mailbox.volume
+            volume.structural += 1
             try:
+                self._file = segment.create(self.mailbox.path, self._number)
+                self._file.write(buffer)
                 self._file.flush()
             finally:
-                self.mailbox.volume.structural -= 1
+                volume.structural -= 1
         self.size += len(buffer)
 
     def commit(self, uid_at, from_line, octets, date):

@@ -38,9 +38,11 @@ def numbers(mailbox):
                     pass  # not ours; a person put it there
 
 
-def create(mailbox, number, volume):
-    """Open a new segment for writing, its directory made where it is the first there."""
-    volume.structural += 1
+def create(mailbox, number):
+    """Open a new segment for writing, its directory made where it is the first there.
+
+    The caller counts `volume.structural` up, until the segment's first flush.
+    """
     try:
         try:
             return open(path_of(mailbox, number), "w+b")
@@ -52,5 +54,3 @@ def create(mailbox, number, volume):
     except OSError as error:
         # FatFs' FR_DENIED: no cluster left for a directory to grow into.
         raise OSError(ENOSPC) if error.errno == _EACCES else error
-    finally:
-        volume.structural -= 1

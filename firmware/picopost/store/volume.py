@@ -1,0 +1,57 @@
+"""The mounted card: driver, fail-stop, guard and file system put together.
+
+    VfsFat -> Guard (torn blocks) -> FailStop (first error is the last) -> SdCard
+"""
+
+import vfs
+
+from picopost.store.fail_stop import FailStop
+from picopost.store.guard import Guard
+
+
+class Volume:
+    """One card from `mount` to `unmount`; after a failure a new Volume takes over."""
+
+    def __init__(self, card):
+        self._device = FailStop(card)
+        self._guard = Guard(self._device)
+        self._root = None
+        self.probe = self._device.probe
+        self.shut = self._device.shut
+        self.wait_ready = self._device.wait_ready
+
+    def mount(self, root):
+        """Repair what a power cut tore, and mount at `root`; True when there was something.
+
+        Raises OSError: ENODEV without a FAT file system, and what the card's driver raises.
+        """
+        repaired = self._guard.mount(root)
+        self._root = root
+        return repaired
+
+    def unmount(self):
+        """Let the card go. Never raises; `sync` says whether all is on it."""
+        if self._root:
+            vfs.umount(self._root)
+            self._root = None
+
+    def sync(self):
+        """Raises OSError unless all that was written is on the card."""
+        self._guard.ioctl(3, 0)
+
+    @property
+    def failure(self):
+        """None, or the arguments of the OSError that ended it."""
+        return self._device.failure
+
+    @property
+    def structural(self):
+        """Counts who is changing names, first clusters or sizes that matter: see guard.py.
+
+        Count it down only after a `flush`: until then the change may wait in FatFs' window.
+        """
+        return self._guard.structural
+
+    @structural.setter
+    def structural(self, count):
+        self._guard.structural = count

@@ -1,0 +1,59 @@
+"""An emulated board in this process, so that a test has its hands on chips, radio and card."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+
+from host_tools import accounts, boards, events
+from host_tools.emulator.board import EmulatedBoard, prepare_flash
+from host_tools.emulator.card_image import CardImage
+from tests.support.appliance import free_port_offset
+
+_PATIENCE = 60
+
+
+class Running:
+    """The appliance as a thread of this process; as a context manager it is started and stopped.
+
+    One account, `girl` with password `pw`. `board` has the models; `smtp` and `pop3` are the
+    outside ports; `passed` are the events that `wait_for` went by.
+    """
+
+    def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w"):
+        definition = boards.load(board)
+        path = folder / "card.img"
+        self.card = CardImage(path) if path.exists() else CardImage.create(path)
+        prepare_flash(folder / "flash", definition, {"hostname": "xyz.com", **(settings or {})},
+                      [accounts.line("girl", "pw")])
+        offset = free_port_offset()
+        self.smtp, self.pop3 = offset + 25, offset + 110
+        self.board = EmulatedBoard(definition, self.card, folder / "flash", offset)
+        self.passed: list[dict] = []
+        self._events: queue.Queue = queue.Queue()
+        self._thread = threading.Thread(target=self.board.run, args=(self._line,), daemon=True)
+
+    def _line(self, text: str) -> None:
+        self._events.put(events.parse(text) or {"event": "console", "text": text})
+
+    def wait_for(self, name: str, **fields) -> dict:
+        """The next event of that name with those fields."""
+        while True:
+            try:
+                event = self._events.get(timeout=_PATIENCE)
+            except queue.Empty:
+                raise AssertionError(f"no {name} {fields}; {self.passed[-10:]}") from None
+            self.passed.append(event)
+            if event["event"] == name and all(event.get(k) == v for k, v in fields.items()):
+                return event
+
+    def __enter__(self) -> Running:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.board.stop()
+        self._thread.join(_PATIENCE)
+        self.card.close()
+        assert not self._thread.is_alive()
