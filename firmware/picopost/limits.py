@@ -6,9 +6,11 @@ Sizes are octets, times are milliseconds, unless the name says otherwise.
 from micropython import const
 
 # --- sessions -------------------------------------------------------------------------------
-# W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
-# (DHCP renewal, DNS, time). lwIP boards could hold more; heap decides: about 8 KB a session.
-MAX_SESSIONS = const(5)
+# The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
+# (DHCP renewal, DNS, time).
+WIZNET_SESSIONS = const(5)
+# lwIP has room for more connections; heap decides: a session costs about 8 KB.
+WIFI_SESSIONS = const(6)
 # One session's buffer for what arrives: one full W5500 receive memory (2 KB a socket), so one
 # burst empties it. Commands are read in it too, so it also bounds a command line.
 RECEIVE_BUFFER = const(2048)

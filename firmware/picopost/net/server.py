@@ -72,7 +72,7 @@ class Server:
 
     def __init__(self, link):
         self.link = link
-        self._free = [Seat() for _ in range(limits.MAX_SESSIONS)]
+        self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
 
     @property
@@ -95,7 +95,7 @@ class Server:
     async def _handle(self, connection, service, start, refusal):
         if not self._free:
             event_log.log("refused", peer=connection.peer, service=service,
-                          why="all %d sessions are in use" % limits.MAX_SESSIONS)
+                          why="all %d sessions are in use" % self.link.max_sessions)
             await self._refuse(connection, refusal)
             return
         seat = self._free.pop()

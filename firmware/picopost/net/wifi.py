@@ -74,7 +74,7 @@ class Connection:
 class Link:
     """`settings["wifi"]` says which network; lwIP's listeners survive its loss and return."""
 
-    max_sessions = limits.MAX_SESSIONS
+    max_sessions = limits.WIFI_SESSIONS
 
     def __init__(self, board, settings):
         self.address = ""

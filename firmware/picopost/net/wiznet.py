@@ -37,7 +37,7 @@ class Link:
     as text. `address` is the link's own as text, "" while it has none.
     """
 
-    max_sessions = limits.MAX_SESSIONS
+    max_sessions = limits.WIZNET_SESSIONS
 
     def __init__(self, board, settings):
         self._board = board["wiznet"]
