@@ -59,6 +59,9 @@ class Check:
         for index in mailbox.others:
             yield Finding(NOTE, index.path, "not in force: " + (
                 index.problem or f"generation {index.generation}"))
+        if mailbox.index.problem:  # without any mail a cut as the mailbox was made, no more
+            yield Finding(ERROR if mailbox.segments or mailbox.index.records else NOTE,
+                          mailbox.index.path, mailbox.index.problem)
         for severity, what in _index_faults(mailbox.index):
             yield Finding(severity, mailbox.index.path, what)
         records = mailbox.index.sound_records()
@@ -131,9 +134,7 @@ class Check:
 
 
 def _index_faults(index: store.Index) -> Iterator[tuple[str, str]]:
-    """Severity and text of what is wrong inside the index in force, by itself."""
-    if index.problem:
-        yield ERROR, index.problem
+    """Severity and text of what is wrong below the header of the index in force, by itself."""
     if index.octets % 512:
         yield ERROR, f"{index.octets} octets are not whole sectors"
     for sound, group in groupby(index.records, key=lambda record: record.sound):

@@ -57,8 +57,8 @@ class Export:
                     self.damaged.append(f"uid {record.uid} skipped: {fault}")
                     continue
                 self.damaged.append(f"uid {record.uid}: {fault}")
-                if not raw.endswith(b"\n\n"):
-                    raw += b"\n\n"  # or the next one would be a part of it
+            while not raw.endswith(b"\n\n"):  # a PC's letter, or one cut short
+                raw += b"\n"
             yield record, raw
             self.written += 1
 

@@ -2,28 +2,30 @@
 import os
 import sys
 
-import vfs
 from picopost import accounts, event_log
-from picopost.store.fail_stop import FailStop
 from picopost.store.mailbox import Mailbox
+from picopost.store.volume import Volume
 
 ROOT = "/sd"
 GAVE_UP = 3
 
 
 class ImageDevice:
-    """A card image as the block device that VfsFat wants."""
+    """A card image in SdCard's place."""
 
     def __init__(self, path):
         self._file = open(path, "r+b")
         self._blocks = self._file.seek(0, 2) // 512
 
-    def readblocks(self, block, buf, offset=0):
+    def ready(self):
+        return True
+
+    def readblocks(self, block, buf):
         self._file.seek(block * 512)
         if self._file.readinto(buf) != len(buf):
             raise OSError(5)
 
-    def writeblocks(self, block, buf, offset=0):
+    def writeblocks(self, block, buf):
         if block + len(buf) // 512 > self._blocks:
             raise OSError(5)  # or the image would grow
         self._file.seek(block * 512)
@@ -41,10 +43,10 @@ class ImageDevice:
 
 
 def mount(path):
-    """Mount the image at `path` as the appliance mounts its card; returns the mailboxes' volume."""
-    volume = FailStop(ImageDevice(path))
-    volume.structural = 0
-    vfs.mount(vfs.VfsFat(volume), ROOT)
+    """Mount the image at `path` as the appliance mounts its card; returns the volume."""
+    volume = Volume(ImageDevice(path))
+    if volume.mount(ROOT):
+        event_log.log("repaired", why="a write that a power cut tore")
     return volume
 
 
@@ -76,7 +78,8 @@ def main():
         except OSError as error:
             event_log.log("mailbox_closed", mailbox=name, why=str(error))
             status = GAVE_UP
-    vfs.umount(ROOT)
+    volume.unmount()
+    volume.sync()
     sys.exit(status)
 
 

@@ -40,7 +40,8 @@ def main() -> int:
                         help="one cut, with all that can be said of it: I,clean I,torn:N "
                              "I,reorder:K I,again:N:T; wants --card or --record")
     parser.add_argument("--record", type=Path, metavar="FOLDER",
-                        help="use the record that was saved there")
+                        help="use the record that was saved there; with --only on the firmware "
+                             "as it is now")
     options = parser.parse_args()
     if options.only:
         try:

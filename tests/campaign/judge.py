@@ -22,11 +22,17 @@ class Failure(NamedTuple):
     text: str
 
 
-def summary(failures: list[Failure]) -> str:
-    """Each kind with its count and the first of it."""
-    first = {failure.kind: failure.text for failure in reversed(failures)}
+def by_kind(failures: list[Failure]) -> dict[str, str]:
+    """For each kind the first failure's text, and how many more there are."""
     count = Counter(failure.kind for failure in failures)
-    return "; ".join(f"{count[kind]} {kind} ({first[kind]})" for kind in count)
+    first = {failure.kind: failure.text for failure in reversed(failures)}
+    return {kind: first[kind] + (f" and {count[kind] - 1} more" if count[kind] > 1 else "")
+            for kind in sorted(count)}
+
+
+def summary(failures: list[Failure]) -> str:
+    """The same in a line."""
+    return "; ".join(f"{kind}: {text}" for kind, text in by_kind(failures).items())
 
 
 class Row(NamedTuple):

@@ -152,9 +152,9 @@ class Appliance:
 
 
 class Record:
-    """The writes of one run and what was promised meanwhile.
+    """The writes of one run on an empty card, and what was promised meanwhile.
 
-    `writes` is [(block, data, settled)]. `at_start` is the card kind's name.
+    `writes` is [(block, data, settled)], see ledger.py. `card_kind` is one of CARDS.
     """
 
     def __init__(self, card_kind: str, writes: list[tuple[int, bytes, int]], ledger: Ledger):
@@ -176,6 +176,7 @@ class Record:
             finally:
                 appliance.stop()
             writes = card.log
+        card.path.unlink()
         faults = [line for line in appliance.console if "fault" in line or "Traceback" in line]
         assert not faults, faults
         return cls(card_kind, writes, ledger)

@@ -170,6 +170,8 @@ class Replay:
         try:
             result = vm.eval(f"run({str(self._card.path)!r}, {changed!r}, {again!r})")
         except VmError as error:
+            if "KeyboardInterrupt" in str(error):
+                raise KeyboardInterrupt from error
             if vm.process.poll() is not None:
                 vm.close()
                 self._vm = None

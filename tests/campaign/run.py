@@ -14,6 +14,7 @@ from pathlib import Path
 
 from host_tools import firmware_build
 from tests.campaign.cuts import KINDS, Choice
+from tests.campaign.judge import by_kind
 from tests.campaign.record import Record
 from tests.campaign.replay import Outcome, Replay
 
@@ -79,6 +80,7 @@ class Campaign:
                      if position not in done]
         if positions:
             with open(state, "a") as file:
+                file.write("\n")  # ends a line that was cut off with the campaign
                 self._work(record, folder, positions, done, file)
         return _report(record, folder, done, len(range(0, len(record.writes) + 1, self._every)))
 
@@ -113,8 +115,9 @@ class Campaign:
                 thread.join()
         finally:
             progress.end()
-        if errors:
-            raise errors[0]
+        for error in errors:
+            if not isinstance(error, KeyboardInterrupt):  # the VMs hear a Ctrl-C too
+                raise error
 
     def _positions(self, chunks, lock: threading.Lock) -> Iterator[int]:
         while True:
@@ -141,8 +144,7 @@ def _entry(replay: Replay, position: int, choice: Choice) -> dict:
 
 def _failed(replay: Replay, outcome: Outcome) -> dict:
     return {"cut": str(outcome.cut), "place": replay.place(outcome.cut),
-            "failures": [list(failure) for failure in outcome.failures],
-            "log": outcome.log[-_LOG_LINES:]}
+            "failures": by_kind(outcome.failures), "log": outcome.log[-_LOG_LINES:]}
 
 
 def _read_state(path: Path) -> dict[int, dict]:
@@ -152,7 +154,7 @@ def _read_state(path: Path) -> dict[int, dict]:
             try:
                 entry = json.loads(line)
             except ValueError:
-                continue  # the last one, cut off with the campaign
+                continue  # empty, or cut off
             done[entry["position"]] = entry
     return done
 
@@ -168,7 +170,7 @@ def _report(record: Record, folder: Path, done: dict[int, dict], positions: int)
         for each in entry["failed"]:
             kind = each["cut"].partition(",")[2].partition(":")[0]
             failed[kind] += 1
-            for name in sorted({failure[0] for failure in each["failures"]}):
+            for name in each["failures"]:
                 found = classes.setdefault(f"{kind}, {each['place']}: {name}",
                                            {"cuts": 0, "first": []})
                 found["cuts"] += 1
@@ -187,9 +189,8 @@ def _show(report: dict) -> None:
         print(f"  {kind:<8}{report['cuts'][kind]:>8} cuts{report['failed'][kind]:>8} failed")
     for name, found in sorted(report["classes"].items(), key=lambda item: -item[1]["cuts"]):
         first = found["first"][0]
-        text = next(text for kind, text in first["failures"] if name.endswith(": " + kind))
         print(f"  FAILED {name}: {found['cuts']} cuts, first {first['cut']}\n"
-              f"    {text}\n"
+              f"    {first['failures'][name.rpartition(': ')[2]]}\n"
               f"    python -m tests.campaign --record {report['folder']} --only {first['cut']}")
 
 

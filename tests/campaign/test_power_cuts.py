@@ -1,5 +1,6 @@
 """A sample of the campaign, and power cuts of a whole running board that must come out alike."""
 
+import json
 import random
 
 import pytest
@@ -11,11 +12,12 @@ from tests.campaign.judge import Expectation, Row, summary
 from tests.campaign.ledger import Ledger
 from tests.campaign.record import CARDS, Appliance, Record, RecordingImage, make_card
 from tests.campaign.replay import Replay
+from tests.campaign.run import Campaign
 from tests.campaign.workload import USERS, Clients, fetch
 from tests.support.wire import Pop3
 
 _SEED = 1
-_POSITIONS = 100  # of each card's 4,000 block writes
+_POSITIONS = 80  # of each card's 4,000 block writes
 _SHOWN = 5
 # Block writes of the real cuts; the workload makes 3,800 on this card.
 _REAL_CUTS = [(40, 0), (180, 77), (470, 300), (900, None), (1500, 130), (3000, None)]
@@ -59,6 +61,28 @@ def test_a_promise_too_early_is_found(recorded):
         finally:
             delivery.acked = honest
     assert "lost" in kinds
+
+
+def test_campaign_goes_on(recorded, tmp_path, capsys):
+    """What was done is not done again; what was cut off is."""
+    record, _ = recorded
+    folder = tmp_path / record.card_kind
+    folder.mkdir()
+    record.save(folder)
+
+    def run():
+        Campaign(tmp_path, [folder], Choice(_SEED, thorough=False), 700, 2, None).run()
+        report, = json.loads((tmp_path / "report.json").read_text())
+        assert report["done"] == report["positions"] == len(record.writes) // 700 + 1
+        assert report["cuts"]["clean"] == report["done"] and report["cuts"]["torn"] > 0
+        return capsys.readouterr().out.count(" positions, ")
+
+    assert run() > 0
+    assert run() == 0
+    state = folder / f"done-{_SEED}.jsonl"
+    state.write_text(state.read_text()[:-10])
+    assert run() == 1
+    assert run() == 0
 
 
 def test_cuts_have_names():

@@ -60,7 +60,9 @@ class Card:
         with Vm(heap_kib=1000, extra_path=_VM_MODULES) as vm:
             vm.exec(f"from vm_card import *; start({str(self.path)!r}, {names!r})")
             yield vm
-            if not cut:
+            if cut:
+                vm.process.kill()  # an orderly end would close files
+            else:
                 vm.exec("stop()")
 
     def deliver(self, vm: Vm, name: str, content: bytes) -> None:

@@ -138,6 +138,34 @@ def test_index_that_is_not_in_force(card):
                                          "not in force: has no header")
 
 
+def test_mailbox_that_was_just_made(card):
+    """Cut before its index had a header: nothing was ever stored there."""
+    with card.firmware() as vm:
+        vm.exec("os.mkdir('/sd/mail/new')")
+    assert only(card.check()) == Finding(NOTE, "mail/new", "no index, no mail")
+    with card.firmware() as vm:
+        vm.exec("f = open('/sd/mail/new/INDEX1.PIX', 'wb'); f.write(bytes(1024)); f.close()")
+    assert only(card.check()) == Finding(NOTE, "mail/new/INDEX1.PIX", "has no header")
+
+
+@pytest.mark.parametrize("header", [bytes(508) + b"x", b"picp\1\0\0\0" + b"\xff" * 504])
+def test_index_without_a_sound_header_never_wins(card, header):
+    """Whatever generation it claims."""
+    with card.firmware() as vm:
+        vm.exec(f"f = open('/sd/mail/girl/INDEX0.PIX', 'wb'); f.write({header!r}); f.close()")
+    assert only(card.check()).where == "mail/girl/INDEX0.PIX"
+
+
+def test_newer_index_wins(card):
+    """The firmware writes it beside the old one, and a cut can leave both."""
+    data = bytearray(card.peek(card.place(GIRL), 4096))
+    struct.pack_into("<I", data, 16, 2)
+    struct.pack_into("<I", data, 508, zlib.crc32(data[:508]))
+    with card.firmware() as vm:
+        vm.exec(f"f = open('/sd/mail/girl/INDEX0.PIX', 'wb'); f.write({bytes(data)!r}); f.close()")
+    assert only(card.check()) == Finding(NOTE, GIRL, "not in force: generation 1")
+
+
 # --- records and segments ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("word, by, what", [

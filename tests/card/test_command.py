@@ -89,6 +89,15 @@ def test_list_of_a_letter_that_is_gone(card):
     assert line.endswith("(its segment is missing)")
 
 
+def test_list_of_a_deleted_letter_whose_place_another_has(card):
+    with card.firmware("girl") as vm:
+        vm.eval("delete('girl', [7])")
+        vm.exec("f = open('/sd/mail/girl/00/0002.MBX', 'r+b'); head = f.read(1000); f.seek(0); "
+                "f.write(head.replace(b'.00000007;', b'.00000009;')); f.close()")
+    line = run_card("list", card.path, "girl", "--all").stdout.splitlines()[6]
+    assert line.startswith("D ") and line.endswith("(gone)")
+
+
 def test_unknown_mailbox(filled):
     done = run_card("list", filled.path, "nobody")
     assert done.returncode == 1

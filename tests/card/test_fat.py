@@ -66,6 +66,22 @@ def test_reads_what_fatfs_wrote(tmp_path, kind):
     assert check(card) == []
 
 
+def test_upper_bits_of_fat32_are_nobodys(tmp_path):
+    """fatgen103: four bits of an entry are reserved, and kept by everybody who writes it."""
+    card = new_image(tmp_path / "card.img", "fat32")
+    with card.firmware() as vm:
+        vm.exec(WRITE)
+    with ImageCard(card.path) as source:
+        start = source.volume._fat_start
+        before = source.volume.fat
+    for cluster in range(2, 200):
+        at = start + 4 * cluster + 3
+        card.patch(at, bytes([card.peek(at, 1)[0] | 0xF0]))
+    with ImageCard(card.path) as source:
+        assert source.volume.fat == before
+    assert [finding.what[:14] for finding in check(card)] == ["copy 2 differs"]
+
+
 @pytest.mark.parametrize("at, value, what", [
     (1, "b0", "cross-linked: cluster {b0} belongs to " + SHARED),
     (2, "a1", "cross-linked: cluster {a1} belongs to itself, a loop"),

@@ -55,12 +55,11 @@ def test_recovery(card, damage, event):
     assert listed(card) == before == [unique_id for unique_id, _ in card.letters["girl"]]
 
 
-def test_sound_card_stays_as_it_is(card):
+def test_copy_is_what_the_card_was(card):
+    flipped_bit(card)
     before = card.path.read_bytes()
     repair(card)
-    assert listed(card)
-    with open(card.path.with_name("card.img.bak"), "rb") as copy:
-        assert copy.read() == before
+    assert card.path.with_name("card.img.bak").read_bytes() == before != card.path.read_bytes()
 
 
 def test_copy_is_sparse_and_never_overwritten(card):
@@ -86,12 +85,38 @@ def test_what_the_firmware_cannot_mend_is_an_error(card):
     assert "cross-linked" in done.stdout
 
 
-def test_firmware_that_gives_up(card, tmp_path):
-    """A card whose blocks cannot be had: one line, not a clean bill."""
-    with open(card.path, "r+b") as file:
-        file.truncate(card.place("mail/girl"))
+def test_mailbox_that_the_firmware_gives_up(card):
+    """The file system is sound, and yet one account would get no mail: no room for an index."""
+    with card.firmware() as vm:
+        vm.exec("os.mkdir('/sd/mail/new')\n"
+                "with open('/sd/FILLER.BIN', 'wb') as file:\n"
+                " try:\n"
+                "  while True: file.write(bytes(4096))\n"
+                " except OSError: pass")
     done = run_card("repair", card.path)
-    assert done.returncode in (1, 2) and "0 errors" not in done.stdout
+    assert done.returncode == 1, done.stdout
+    assert " mailbox_closed mailbox=new " in done.stdout and ": 0 errors, " in done.stdout
+
+
+def test_card_that_the_firmware_cannot_use(card):
+    """Blocks that are not there: one line, and no clean bill."""
+    with open(card.path, "r+b") as file:
+        file.truncate(card.place("mail"))
+    done = run_card("repair", card.path)
+    assert done.returncode == 2 and "the firmware could not finish" in done.stderr
+
+
+def test_letters_from_a_pc(card, tmp_path):
+    """Another program's mbox, without a blank line at its end, becomes a part of the mailbox."""
+    letter = b"Subject: from a PC\n\nhello\n>From me\nthe end\n"
+    with card.firmware() as vm:
+        mbox = b"From pc@abc.com Mon Jan  1 00:00:00 2024\n" + letter
+        vm.exec(f"f = open('/sd/mail/girl/00/0077.MBX', 'wb'); f.write({mbox!r}); f.close()")
+    repair(card)
+    assert len(listed(card)) == len(LETTERS) + 1
+    run_card("export", card.path, "girl", "--to", tmp_path / "out", "--format", "eml")
+    *_, last = sorted((tmp_path / "out").iterdir())
+    assert last.read_bytes() == letter.replace(b">From", b"From").replace(b"\n", b"\r\n")
 
 
 def test_mail_goes_on_after_a_repair(card):

@@ -2,7 +2,6 @@
 import asyncio
 import os
 
-import vfs
 from picopost import clock, limits
 from picopost.event_log import log
 from picopost.store.delivery import Delivery
@@ -29,7 +28,8 @@ def start(path, names):
 def stop():
     for name in list(boxes):
         boxes.pop(name).close()
-    vfs.umount(ROOT)
+    volume.unmount()
+    volume.sync()
 
 
 def deliver(names, wire, date, cut=False):

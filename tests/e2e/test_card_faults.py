@@ -1,4 +1,4 @@
-"""Every fault of the card while mail arrives: never a 250 for what is not there, and service goes on.
+"""Faults of the card while mail arrives: never a 250 for what is not there, and service goes on.
 
 The driver tries three times with a reset in between, so a fault that strikes once is healed and
 its message accepted; one that stays ends in 4xx, and in a card that is taken anew.

@@ -369,3 +369,43 @@ def test_blocks_written_for_a_small_message(vm):
     before = vm.eval("disk.written")
     deliver(vm, ["a"], b"Subject: s\r\n\r\n.\r\n")
     assert vm.eval("disk.written") - before <= 5
+
+
+def test_unique_ids_go_on_after_packing_and_restart(vm):
+    """The newest letters are deleted and their records packed away: their UIDs stay used."""
+    for number in range(200):
+        deliver(vm, ["a"], letter(100))
+    last = vm.eval("listing('a')")[-1][1]
+    vm.eval("delete('a', range(5, 201))")
+    vm.exec("sweep('a'); reopen('a')")
+    assert vm.eval("boxes['a'].index.slots") == 4
+    deliver(vm, ["a"], letter(100))
+    assert vm.eval("listing('a')")[-1][1] > last
+
+
+def test_letters_in_two_segments_are_one(vm):
+    """Compaction was cut between copy and record, and then the index was lost."""
+    for number in range(200):
+        deliver(vm, ["a"], letter(1500, chr(65 + number % 26)))
+    before = vm.eval("listing('a')")
+    vm.exec("box = boxes['a']")
+    vm.exec("f = open('/sd/a/00/0000.MBX', 'rb'); whole = f.read(6000); f.close()")
+    vm.exec("end = whole.find(b'\\nFrom ', 3000) + 1; box.put(whole[:end], end)")
+    damage(vm, DAMAGES["no index"])
+    assert vm.eval("listing('a')") == before
+
+
+def test_torn_size_that_shows_the_start_of_a_letter(vm):
+    deliver(vm, ["a"], letter(100))
+    deliver(vm, ["a"], letter(100))
+    before = vm.eval("listing('a')")
+    end = vm.eval("boxes['a'].active_end")
+    start = (b"From boy@abc.com Mon Nov 23 10:00:00 2026\nReturn-Path: <boy@abc.com>\n"
+             b"Received: from x" + b"y" * 99)
+    for octets in (2, 7, 40, 60, 100):
+        vm.exec("boxes['a'].close()")
+        vm.exec(f"patch('/sd/a/00/0000.MBX', {end}, (b'From boy@abc.com Mon Nov 23 10:00:00 2026\\n'"
+                f" b'Return-Path: <boy@abc.com>\\nReceived: from x' + b'y' * 99)[:{octets}])")
+        vm.exec("open_box('a')")
+        assert vm.eval("listing('a')") == before
+    assert not any("rebuilding" in line for line in vm.printed)

@@ -163,7 +163,8 @@ class Index:
                 if state != DELETED:  # an unknown state byte never hides a letter
                     self.live += 1
                     self.octets += _sector[base + OCTETS]
-                self.next_uid = _sector[base + UID] + 1
+                if _sector[base + UID] >= self.next_uid:  # the header's is higher after packing
+                    self.next_uid = _sector[base + UID] + 1
                 if visit:
                     visit(state, _sector[base + WHERE], _sector[base + OFFSET],
                           _sector[base + SIZE])

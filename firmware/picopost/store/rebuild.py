@@ -29,6 +29,12 @@ def rebuild(mailbox, known, log):
                 uids.append(identity[1])
         log("rebuilding", mailbox=mailbox.name, segment=number, messages=len(uids) + strangers)
     uids.sort()
+    kept = 0
+    for uid in uids:  # compaction cut short leaves a message in two segments
+        if not kept or uids[kept - 1] != uid:
+            uids[kept] = uid
+            kept += 1
+    del uids[kept:]
     if uids and uids[-1] >= next_uid:
         next_uid = uids[-1] + 1
     builder = Builder(mailbox.path, mailbox.volume, mailbox.index, len(uids) + strangers,

@@ -167,7 +167,13 @@ def _kind(mailbox, number, start, size):
     known = identity(head, 0, len(head))
     if known and known[0] == mailbox.index.uid_validity:
         return _OURS
-    return _MBOX if head.lstrip(b"\n").startswith(b"From ") else _JUNK
+    mail = head.lstrip(b"\n").startswith(b"From ")
+    # A torn size in the directory may show the first octets of a letter of ours alone. Nobody
+    # else leaves one without the blank line behind its header.
+    if start and (mail or b"From ".startswith(head)) and size - start < limits.MAX_TRACE:
+        if head.find(b"\n\n", 1) < 0:
+            return _OURS
+    return _MBOX if mail else _JUNK
 
 
 def _extend(mailbox, number, end):
