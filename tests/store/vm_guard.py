@@ -3,10 +3,10 @@
 import os
 
 import vfs
+from vm_fat_check import FatError, FatVolume
+from vm_fat_disk import JUNK, ZEROS
 
-from fat_check import FatError, FatVolume
 from picopost.store.guard import Guard
-from vm_fat_disk import JUNK, ZEROS, Disk, formatted
 
 PLACE = "/g"
 DIRECTORY = b"a directory"
@@ -177,7 +177,7 @@ class Script:
         if before is not None:
             whole = volume.content(chain, len(before))
             if whole != before and not (after and len(whole) == len(before) and all(
-                    one in (old, new) for one, old, new in zip(whole, before, after))):
+                    whole[i] in (before[i], after[i]) for i in range(len(before)))):
                 raise FatError(f"{path}: other content")
         if before is after and (size != len(before) or len(chain) != (size + 511) // 512):
             raise FatError(f"{path}: {size} octets in {len(chain)} clusters")
@@ -194,10 +194,14 @@ class Script:
 
 
 class Campaign:
-    """Every state that a cut leaves, mounted and checked; `run` once."""
+    """Every state that a cut leaves, mounted and checked; `run` once.
 
-    def __init__(self, script):
+    A write is torn at every `step`th of the lengths that differ in what they leave.
+    """
+
+    def __init__(self, script, step=1):
         self.script = script
+        self.step = step
         self.disk = script.disk
         self.cuts = self.checked = self.repaired = self.again = 0
         self.damages = []
@@ -211,7 +215,7 @@ class Campaign:
         for at, (block, old, new) in enumerate(writes):
             self._sound.clear()
             self._cut(at, {}, "whole")
-            lengths = self._lengths(block, old, new)
+            lengths = self._lengths(block, old, new)[:: self.step]
             for length in lengths:
                 self._cut(at, {block: new[:length] + old[length:]}, length)
             if lengths and self.script.guarded:
@@ -230,7 +234,7 @@ class Campaign:
         self._cut(len(writes), {}, "whole")
 
     def _lengths(self, block, old, new):
-        """Torn lengths, of those that leave the same only one; all for the volume's structure."""
+        """Torn lengths, one of those that leave the same; fewer for file data and the journal."""
         lengths = [n for n in range(1, 512) if old[n - 1] != new[n - 1]]
         if block < self.disk.data or old != JUNK and (old[11] in (0x10, 0x20)
                                                       or new[11] in (0x10, 0x20)):

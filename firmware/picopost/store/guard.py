@@ -82,8 +82,6 @@ class Guard:
         True when there was something to repair. Raises OSError: ENODEV without a FAT volume,
         ENOSPC without room for the journal, EIO when no journal can be trusted.
         """
-        self._named = _NOTHING
-        self._provisional = False
         watch = _Watch(self._card)
         fat = vfs.VfsFat(watch)  # opens the card
         self._find_volume()
