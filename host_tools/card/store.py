@@ -23,6 +23,7 @@ FREE = 0
 LIVE = 0x4C
 DELETED = 0x44
 SHARED = 1
+UNENDED = 2
 
 _MAGIC = 0x70636970
 _VERSION = 1
@@ -166,13 +167,17 @@ def read_mailbox(card: ImageCard | FolderCard, folder: Entry) -> Mailbox:
 # --- messages ---------------------------------------------------------------------------------
 
 def read_message(card: ImageCard | FolderCard, mailbox: Mailbox, record: Record) -> bytes:
-    """A record's range of its segment: From_ line, text, blank line. OSError: why not."""
+    """A record's range of its segment: From_ line, text, blank line. OSError: why not.
+
+    Where a PC left the blank line out, it is put in here.
+    """
     entry = mailbox.segments.get(record.segment)
     if entry is None:
         raise OSError("its segment is missing")
     if record.end > entry.size:
         raise OSError(f"it ends at octet {record.end}, its segment at {entry.size}")
-    return card.read(entry, record.offset, record.size)
+    raw = card.read(entry, record.offset, record.size)
+    return raw + b"\n" if record.attributes & UNENDED else raw
 
 
 def fault(raw: bytes, record: Record) -> str | None:

@@ -27,7 +27,7 @@ _DATE = 1_700_000_000  # 2023-11-14 22:13:20 UTC; each letter a minute later
 # Contents on the wire, before dot-stuffing.
 LETTERS = [
     b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.hidden\r\n",
-    b"Subject: From_ lines\r\n\r\nFrom me\r\n>From you\r\n>>From them\r\nFrom: x\r\n>Fro\r\n"
+    b"Subject: From_ lines\r\n\r\nFrom me\r\n>From you\r\n>>From them\r\nFrom: x\r\n>Fr\r\n"
     b">From a\r\n>From b\r\nFrom \r\n> From no\r\nx >From no\r\n",
     b"From: =?utf-8?q?Andr=C3=A9?= <andre@abc.com>\r\n"
     b"Subject: =?utf-8?b?w6l0w6k=?=\r\n =?iso-8859-1?q?_=E9?=\r\n\r\nJ'ai \xc3\xa9t\xe9.\r\n",

@@ -124,6 +124,11 @@ def test_index_of_an_odd_size(card):
     assert Finding(ERROR, GIRL, "600 octets are not whole sectors") in card.check()
 
 
+def test_index_of_zeros(card):
+    card.patch(card.place(GIRL), bytes(4096))
+    assert Finding(ERROR, GIRL, "has no header") in card.check()
+
+
 def test_missing_index(card):
     card.patch(card.directory_slot(GIRL), b"\xe5")
     found = card.check()

@@ -409,3 +409,21 @@ def test_torn_size_that_shows_the_start_of_a_letter(vm):
         vm.exec("open_box('a')")
         assert vm.eval("listing('a')") == before
     assert not any("rebuilding" in line for line in vm.printed)
+
+
+def test_odd_files_of_a_pc_close_no_mailbox(vm):
+    """A lone From_ line, a file in the wrong folder, a number too high, no blank line at the end."""
+    deliver(vm, ["a"], letter(100))
+    before = vm.eval("listing('a')")
+    vm.exec("boxes['a'].close(); os.mkdir('/sd/a/FF')")
+    foreign = b"From pc Mon Nov 23 10:00:00 2026\n"
+    for path, text in (("00/0177.MBX", foreign), ("FF/FF77.MBX", foreign + b"x\n"),
+                       ("00/0005.MBX", foreign), ("00/0006.MBX", foreign + b"Subject: q\n\nend\n")):
+        vm.exec(f"f = open('/sd/a/{path}', 'wb'); f.write({text!r}); f.close()")
+    vm.exec("open_box('a')")
+    after = vm.eval("listing('a')")
+    assert after[:1] == before and len(after) == 2
+    assert vm.eval("wire('a', 2)") == b"Subject: q\r\n\r\nend\r\n.\r\n"
+    assert after[1][0] == len(b"Subject: q\r\n\r\nend\r\n")
+    vm.exec("reopen('a')")
+    assert vm.eval("listing('a')") == after

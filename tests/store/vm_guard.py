@@ -3,10 +3,9 @@
 import os
 
 import vfs
+from picopost.store.guard import Guard
 from vm_fat_check import FatError, FatVolume
 from vm_fat_disk import JUNK, ZEROS
-
-from picopost.store.guard import Guard
 
 PLACE = "/g"
 DIRECTORY = b"a directory"
@@ -20,7 +19,7 @@ def text(name, size):
 class Script:
     """Plays the store's operations; `history` tells which writes belong to which of them."""
 
-    def __init__(self, disk, guarded):
+    def __init__(self, disk, guarded, play=True):
         self.disk = disk
         self.guarded = guarded
         self.guard = Guard(disk)
@@ -29,6 +28,9 @@ class Script:
         vfs.mount(vfs.VfsFat(disk), PLACE)
         self._bystanders()
         vfs.umount(PLACE)
+        self.before = dict(disk.base)
+        if not play:
+            return
         if guarded:
             self.guard.mount(PLACE)
         else:
@@ -63,9 +65,9 @@ class Script:
 
     def mkdir(self, path):
         first = len(self.disk.writes)
-        self.guard.structural = True
+        self.guard.structural = 1
         os.mkdir(PLACE + path)
-        self.guard.structural = False
+        self.guard.structural = 0
         self.note(path, first, DIRECTORY)
 
     def write(self, path, size, structural=False, step=4096):
@@ -81,7 +83,7 @@ class Script:
         for at in range(before, size, step):
             file.write(data[at : min(at + step, size)])
         file.flush()
-        self.guard.structural = False
+        self.guard.structural = 0
         self.note(path, first, bytes(data))
 
     def patch(self, path, at, data):
@@ -97,12 +99,12 @@ class Script:
         """Append zeros, as an index grows."""
         first = len(self.disk.writes)
         before = self.content(path)
-        self.guard.structural = True
+        self.guard.structural = 1
         self.files[path].seek(len(before))
         for _ in range(size // 512):
             self.files[path].write(ZEROS)
         self.files[path].flush()
-        self.guard.structural = False
+        self.guard.structural = 0
         self.note(path, first, before + bytes(size))
 
     def close(self, *paths):
@@ -194,20 +196,20 @@ class Script:
 
 
 class Campaign:
-    """Every state that a cut leaves, mounted and checked; `run` once.
+    """Every state that a cut leaves, mounted and checked; `run` once."""
 
-    A write is torn at every `step`th of the lengths that differ in what they leave.
-    """
-
-    def __init__(self, script, step=1):
+    def __init__(self, script):
         self.script = script
-        self.step = step
         self.disk = script.disk
         self.cuts = self.checked = self.repaired = self.again = 0
         self.damages = []
         self._sound = set()  # what was checked already at this write
 
-    def run(self):
+    def run(self, step=1, lose=True):
+        """Tear each write at every `step`th of the lengths that differ in what they leave.
+
+        `lose`: also with the last writes before it lost, as far back as the last sync.
+        """
         writes, syncs = list(self.disk.writes), list(self.disk.syncs)
         disk = self.disk
         disk.base = dict(self.script.before)
@@ -215,7 +217,7 @@ class Campaign:
         for at, (block, old, new) in enumerate(writes):
             self._sound.clear()
             self._cut(at, {}, "whole")
-            lengths = self._lengths(block, old, new)[:: self.step]
+            lengths = self._lengths(block, old, new)[::step]
             for length in lengths:
                 self._cut(at, {block: new[:length] + old[length:]}, length)
             if lengths and self.script.guarded:
@@ -224,7 +226,8 @@ class Campaign:
             while syncs and syncs[0] <= at:
                 synced = syncs.pop(0)
             lost = {}
-            for k in range(1, at - synced + 1):  # the k writes before are lost, this one is not
+            # the k writes before are lost, this one is not
+            for k in range(1, at - synced + 1 if lose else 1):
                 lost[writes[at - k][0]] = writes[at - k][1]
                 left = dict(lost)
                 left[block] = new
@@ -239,7 +242,7 @@ class Campaign:
         if block < self.disk.data or old != JUNK and (old[11] in (0x10, 0x20)
                                                       or new[11] in (0x10, 0x20)):
             return lengths
-        return [n for n in lengths if n <= 20 or n % 37 == 0]
+        return [n for n in lengths if n <= 16 or n % 61 == 0]
 
     def _cut(self, at, left, how):
         """The next start on what the cut left: `left` over what was there before the write."""
@@ -272,7 +275,7 @@ class Campaign:
         disk.top = None
         for block, old, new in list(disk.writes):
             lengths = [n for n in range(1, 512) if old[n - 1] != new[n - 1]]
-            for length in lengths[:: max(1, len(lengths) // 4)]:
+            for length in lengths[:: max(1, len(lengths) // 2)]:
                 self.again += 1
                 torn = dict(left)
                 torn[block] = new[:length] + old[length:]

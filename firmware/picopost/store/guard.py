@@ -2,9 +2,9 @@
 
     guard = Guard(card)
     guard.mount("/sd")                   # repairs, then mounts
-    guard.structural = True              # around mkdir, create, first flush, growth
+    guard.structural += 1                # around mkdir, create, first flush, growth
     try: ...; file.flush()
-    finally: guard.structural = False
+    finally: guard.structural -= 1
 
 A power cut may leave a block half old and half new. Half a cluster number points into somebody
 else's file. So such a block is first written to a journal, a small file in the card's root
@@ -12,13 +12,13 @@ directory, and synced, then in place; `mount` finishes what the cut interrupted.
 
 - every single block in front of the data area but the second FAT, which FatFs writes right
   behind the first and `mount` makes equal to it again;
-- while `structural` is set every other single block that is not all zeros. Set it where FatFs
-  writes the name or the first cluster of a directory entry, and unset it after a `flush`: until
-  then the entry may wait in FatFs' window.
+- while `structural` is counted up every other single block that is not all zeros. Count it up
+  where FatFs writes the name or the first cluster of a directory entry, and down after a `flush`:
+  until then the entry may wait in FatFs' window.
 
 FatFs links a new cluster to a directory before it clears it; a cut in between would leave old
 data to be read as entries. So the journal's word on the first FAT is provisional while
-`structural` is set: as long as nothing but zeros follows, `mount` takes that write back.
+`structural` is up: as long as nothing but zeros follows, `mount` takes that write back.
 
 What a computer changed meanwhile stays: `mount` repairs a block only where each octet is one of
 the two that the journal knows, and the rest of the block is as it was.
@@ -64,7 +64,7 @@ class Guard:
     """
 
     def __init__(self, card):
-        self.structural = False
+        self.structural = 0
         self.readblocks = card.readblocks
         self.ready = card.ready
         self.wait_ready = card.wait_ready

@@ -28,6 +28,7 @@ DELETED = const(0x44)  # "D"
 
 # attributes
 SHARED = const(1)  # it stands in a segment with others; otherwise the segment is its own
+UNENDED = const(2)  # a PC wrote it without the blank line that ends a message in mbox
 
 UID = const(1)
 WHERE = const(2)

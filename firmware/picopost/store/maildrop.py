@@ -112,7 +112,9 @@ class Maildrop:
             file.close()
             raise OSError(5)
         file.seek(offset + from_line)
-        return file, size - from_line - 1  # the blank line behind it is mbox, not message
+        # The blank line behind it is mbox, not message.
+        ended = not index_file.attributes_of(where) & index_file.UNENDED
+        return file, size - from_line - ended
 
     async def commit(self, pause):
         """Delete what is marked; when it returns, they cannot come back. Returns how many.

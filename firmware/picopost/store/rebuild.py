@@ -20,7 +20,7 @@ def rebuild(mailbox, known, log):
     uids = []
     strangers = 0
     for number, _ in segment.numbers(mailbox.path):
-        for _, _, _, identity in segment_scan.messages(segment.path_of(mailbox.path, number)):
+        for _, _, _, _, identity in segment_scan.messages(segment.path_of(mailbox.path, number)):
             if identity and not uid_validity:
                 uid_validity = identity[0]
             if not identity or identity[0] != uid_validity:
@@ -44,7 +44,7 @@ def rebuild(mailbox, known, log):
     stranger = 0
     for number, file_size in segment.numbers(mailbox.path):
         path = segment.path_of(mailbox.path, number)
-        for offset, from_line, size, identity in segment_scan.messages(path):
+        for offset, from_line, size, blank, identity in segment_scan.messages(path):
             if not identity or identity[0] != uid_validity:
                 if stranger == strangers:
                     continue
@@ -59,12 +59,16 @@ def rebuild(mailbox, known, log):
                     continue  # moved by compaction, and cut before the old copy was gone
                 date = 0
                 if known:
-                    size, date = _as_known(known, uid, number, offset, size)
+                    known_size, date = _as_known(known, uid, number, offset, size)
+                    if known_size != size:
+                        size, blank = known_size, 1
             else:
                 continue
-            octets = segment_scan.octets(path, offset + from_line, size - from_line - 1)
-            shared = 0 if not offset and size == file_size else index_file.SHARED
-            builder.put(slot, index_file.LIVE, uid, number | from_line << 16 | shared << 25,
+            octets = segment_scan.octets(path, offset + from_line, size - from_line - blank)
+            attributes = 0 if not offset and size == file_size else index_file.SHARED
+            if not blank:
+                attributes |= index_file.UNENDED
+            builder.put(slot, index_file.LIVE, uid, number | from_line << 16 | attributes << 25,
                         offset, size, octets, date)
     builder.finish(next_uid + strangers)
 

@@ -164,6 +164,8 @@ def _kind(mailbox, number, start, size):
         head = file.read(limits.MAX_TRACE)
     if not head.strip(b"\n"):
         return _OURS
+    if not start and not head.startswith(b"From "):
+        return _JUNK
     known = identity(head, 0, len(head))
     if known and known[0] == mailbox.index.uid_validity:
         return _OURS
@@ -173,7 +175,8 @@ def _kind(mailbox, number, start, size):
     if start and (mail or b"From ".startswith(head)) and size - start < limits.MAX_TRACE:
         if head.find(b"\n\n", 1) < 0:
             return _OURS
-    return _MBOX if mail else _JUNK
+    line = head.find(b"\n", 1) + 1  # a lone From_ line is no letter
+    return _MBOX if mail and 0 < line < len(head) else _JUNK
 
 
 def _extend(mailbox, number, end):
@@ -193,20 +196,32 @@ def _extend(mailbox, number, end):
 
 
 def _blank(mailbox, number, end, size, log):
-    """Nobody who opens the mbox elsewhere shall see half a letter."""
+    """Nobody who opens the mbox elsewhere shall see half a letter.
+
+    From behind, and the beginning at one blow: as long as anything stands there, its beginning
+    says whose it is.
+    """
     blank = b"\n" * 512
+    volume = mailbox.volume
     with open(segment.path_of(mailbox.path, number), "r+b") as file:
         file.seek(end)
-        head = file.read(1)
-        if head == b"\n" and size - end <= limits.CARD_BLOCK + 8 and not file.read().strip(b"\n"):
-            return  # it is blank since the last start
-        file.seek(end)
-        left = size - end
-        while left:
-            count = min(left, 512 - file.tell() % 512)
-            file.write(blank[:count])
-            left -= count
+        if file.read(1) == b"\n" and size - end <= 2 * limits.CARD_BLOCK:
+            if not file.read().strip(b"\n"):
+                return  # it is blank since the last start
+        first = end // 512 * 512 + 512  # where the second sector begins
+        at = (size - 1) // 512 * 512
+        while at >= first:
+            file.seek(at)
+            file.write(blank[: min(512, size - at)])
+            at -= 512
         file.flush()
+        volume.structural += 1
+        try:
+            file.seek(end)
+            file.write(blank[: min(first, size) - end])
+            file.flush()
+        finally:
+            volume.structural -= 1
     log("torn_tail", mailbox=mailbox.name, segment=number, octets=size - end)
 
 

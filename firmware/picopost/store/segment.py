@@ -6,6 +6,8 @@
 import os
 from micropython import const
 
+from picopost.limits import MAX_SEGMENTS
+
 ENOENT = const(2)
 _EACCES = const(13)
 # What a write to a full card raises: VfsFat turns FatFs' short count into it, so no write here
@@ -33,9 +35,11 @@ def numbers(mailbox):
             file = entry[0]
             if len(file) == 8 and file.upper().endswith(".MBX"):
                 try:
-                    yield int(file[:4], 16), entry[3]
+                    number = int(file[:4], 16)
                 except ValueError:
-                    pass  # not ours; a person put it there
+                    continue  # not ours; a person put it there
+                if path_of("", number) == f"/{name}/{file}".upper() and number < MAX_SEGMENTS:
+                    yield number, entry[3]
 
 
 def create(mailbox, number):

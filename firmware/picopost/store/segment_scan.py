@@ -61,7 +61,11 @@ def starts(file, block):
 
 
 def messages(path):
-    """Generator: (offset, From_ line's length, size, identity or None) of each message."""
+    """Generator: (offset, From_ line's length, size, blank line's length, identity or None).
+
+    The blank line that ends a message is missing (0) where a PC wrote none. A From_ line with
+    nothing behind it is no message.
+    """
     block = bytearray(limits.CARD_BLOCK)
     head = bytearray(limits.MAX_TRACE)
     with open(path, "rb") as file:
@@ -71,8 +75,10 @@ def messages(path):
                 file.seek(last)
                 count = file.readinto(memoryview(head)[: min(start - last, len(head))])
                 from_line = head.find(b"\n", 0, count) + 1
-                if 0 < from_line < 512:
-                    yield last, from_line, start - last, identity(head, 0, count)
+                if 0 < from_line < 512 and from_line < start - last:
+                    file.seek(start - 2)
+                    blank = int(file.read(2) == b"\n\n")
+                    yield last, from_line, start - last, blank, identity(head, 0, count)
             last = start
 
 
