@@ -11,11 +11,16 @@ RUN ?=
 # Options for pytest, e.g. make test PYTEST="-k pop3"
 PYTEST ?=
 
-.PHONY: help venv run test lint clean
+# Options for the campaign, e.g. make campaign CAMPAIGN="--time 600"
+CAMPAIGN ?=
+
+.PHONY: help venv run test lint campaign bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
+	@echo "make campaign  cut the power at every block write (CAMPAIGN=... passes options on)"
+	@echo "make bench  count what letters cost on the buses"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
 	@echo "make venv   the set-up alone"
 	@echo "make clean  remove what was built, card images included"
@@ -41,6 +46,12 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 $(PYTEST)
+
+campaign: $(READY)
+	$(BIN)/python -m tests.campaign $(CAMPAIGN)
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
 
 clean:
 	rm -rf build
