@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget what was done before")
     parser.add_argument("--only", metavar="I,VARIANT",
                         help="one cut, with all that can be said of it: I,clean I,torn:N "
-                             "I,reorder:K I,again:N:T; wants --card or --record")
+                             "I,reorder:K I,again:N:T:S; wants --card or --record")
     parser.add_argument("--record", type=Path, metavar="FOLDER",
                         help="use the record that was saved there; with --only on the firmware "
                              "as it is now")

@@ -3,8 +3,8 @@
     clean         the writes before number `position` are on the card, it and later ones are not
     torn:n        of that write the first n octets are on the card too
     reorder:k     that write is on the card, the k before it are not; no CMD13 came in between
-    again:n:t     clean, and while the appliance starts from that and takes new mail, the power
-                  goes again at its nth block write, of which t octets are kept
+    again:n:t:s   torn at s (0: clean), and while the appliance starts from that and takes new
+                  mail, the power goes again at its nth block write, of which t octets are kept
 
 A card that loses its last writes altogether leaves what a clean cut further back leaves. The
 judge knows: for a promise to count it is enough that no CMD13 came between it and the lost write.
@@ -22,28 +22,46 @@ _USUAL = {"torn": 3, "reorder": 2, "again": 1}
 _THOROUGH = {"torn": 64, "reorder": JOURNAL_DEPTH - 1, "again": 12}
 
 
+_NUMBERS = {"clean": 0, "torn": 1, "reorder": 1, "again": 3}
+
+
 @dataclass(frozen=True)
 class Cut:
-    """One cut; as text, `position,kind:a:b`."""
+    """One cut; as text, `position,kind:numbers...`."""
 
     position: int
     kind: str
-    a: int = 0
-    b: int = 0
+    numbers: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.position},{self.kind}" + {
-            "clean": "", "again": f":{self.a}:{self.b}"}.get(self.kind, f":{self.a}")
+        return ":".join([f"{self.position},{self.kind}", *map(str, self.numbers)])
 
     @classmethod
     def parse(cls, text: str) -> Cut:
         """The inverse of str(); ValueError when it is no cut."""
         position, _, variant = text.partition(",")
         kind, *numbers = variant.split(":")
-        if kind not in KINDS or len(numbers) != {"clean": 0, "again": 2}.get(kind, 1):
+        if _NUMBERS.get(kind) != len(numbers):
             raise ValueError(f"{text!r} is no cut: POSITION,VARIANT with clean, torn:N, reorder:K "
-                             "or again:N:T")
-        return cls(int(position), kind, *map(int, numbers))
+                             "or again:N:T:S")
+        return cls(int(position), kind, tuple(map(int, numbers)))
+
+    @property
+    def kept(self) -> int:
+        """How many octets of the write at `position` are on the card."""
+        if self.kind == "reorder":
+            return BLOCK
+        return self.numbers[-1] if self.numbers else 0
+
+    @property
+    def lost(self) -> int:
+        """How many writes before it are not."""
+        return self.numbers[0] if self.kind == "reorder" else 0
+
+    @property
+    def second(self) -> tuple[int, int] | None:
+        """Of the cut that follows: at which block write, and how many octets of that are kept."""
+        return self.numbers[:2] if self.kind == "again" else None
 
 
 class Choice:
@@ -61,24 +79,27 @@ class Choice:
         """Tears that leave neither the old nor the new content."""
         # Behind each octet that changes, but for the last, lies a tear unlike all others.
         changed = [at + 1 for at in range(BLOCK) if old[at] != new[at]][:-1]
-        return [Cut(position, "torn", octets)
+        return [Cut(position, "torn", (octets,))
                 for octets in self._some("torn", position, changed)]
 
     def reorder(self, position: int, unsettled: int) -> list[Cut]:
         """`unsettled`: writes before this one that no CMD13 has come after."""
         every = range(1, min(unsettled, JOURNAL_DEPTH - 1) + 1)
-        return [Cut(position, "reorder", lost)
+        return [Cut(position, "reorder", (lost,))
                 for lost in self._some("reorder", position, every)]
 
-    def again(self, position: int, recovery: int, total: int) -> list[Cut]:
-        """`recovery`: block writes until the mailboxes are open, `total`: with the new mail."""
+    def again(self, position: int, starts: list[tuple[int, int, int]]) -> list[Cut]:
+        """`starts`: (octets that a first cut has kept, block writes until the mailboxes are open,
+        those with the new mail) of the starts that may be cut off.
+        """
         dice = self._dice("again", position)
         cuts = []
-        for number in range(min(self._most["again"], total)):
+        for number in range(self._most["again"]):
+            kept, recovery, total = dice.choice(starts)
             # Recovery writes little, and what it writes matters most: every other cut is in it.
             within = recovery if recovery and (number + position) % 2 else total
-            cuts.append(Cut(position, "again", dice.randint(1, within),
-                            dice.choice((0, BLOCK, dice.randrange(1, BLOCK)))))
+            cuts.append(Cut(position, "again", (
+                dice.randint(1, within), dice.choice((0, BLOCK, dice.randrange(1, BLOCK))), kept)))
         return cuts
 
     def checked(self, cut: Cut) -> bool:

@@ -78,21 +78,27 @@ class Replay:
             return self.play(cut, choice.checked(cut))
 
         self.advance(position)
-        clean = play(Cut(position, "clean"))
-        yield clean
+        tried = [play(Cut(position, "clean"))]
+        unsettled: list[Cut] = []
         if position < len(self.record.writes):
             block, data, settled = self.record.writes[position]
             for cut in choice.torn(position, self._card.read_blocks(block), data):
-                yield play(cut)
-            unsettled = 0
-            while (unsettled < position
-                   and self.record.writes[position - unsettled - 1][2] == settled):
-                unsettled += 1
-            for cut in choice.reorder(position, unsettled):
-                yield play(cut)
-        if clean.result:
-            for cut in choice.again(position, clean.result["recovery"], clean.result["written"]):
-                yield play(cut)
+                tried.append(play(cut))
+            unsettled = choice.reorder(position, self._unsettled(position, settled))
+        yield from tried
+        for cut in unsettled:
+            yield play(cut)
+        starts = [(outcome.cut.kept, outcome.result["recovery"], outcome.result["written"])
+                  for outcome in tried if outcome.result and outcome.result["written"]]
+        for cut in choice.again(position, starts) if starts else ():
+            yield play(cut)
+
+    def _unsettled(self, position: int, settled: int) -> int:
+        """How many writes before `position` no CMD13 had come after."""
+        count = 0
+        while count < position and self.record.writes[position - count - 1][2] == settled:
+            count += 1
+        return count
 
     def play(self, cut: Cut, checked: bool = False) -> Outcome:
         """Make this one cut; its position must not lie behind the image's.
@@ -129,12 +135,12 @@ class Replay:
     def changes(self, cut: Cut) -> dict[int, bytes]:
         """What the cut leaves on the card unlike the image: block -> data."""
         changed: dict[int, bytes] = {}
-        if cut.kind in ("torn", "reorder"):
+        if cut.lost:
+            for block, old in reversed(list(self._before)[-cut.lost :]):
+                changed[block] = old
+        if cut.kept:
             block, data, _ = self.record.writes[cut.position]
-            for lost, old in list(self._before)[-cut.a :][::-1] if cut.kind == "reorder" else ():
-                changed[lost] = old
-            kept = cut.a if cut.kind == "torn" else BLOCK
-            changed[block] = data[:kept] + self._card.read_blocks(block)[kept:]
+            changed[block] = data[: cut.kept] + self._card.read_blocks(block)[cut.kept :]
         return changed
 
     def block(self, number: int) -> bytes:
@@ -156,7 +162,7 @@ class Replay:
 
     def expectation(self, cut: Cut) -> Expectation:
         """What the record's clients were promised at that cut."""
-        first_lost = cut.position - (cut.a if cut.kind == "reorder" else 0)
+        first_lost = cut.position - cut.lost
         if first_lost == len(self.record.writes):
             return Expectation(self.record.ledger)
         return Expectation(self.record.ledger, cut.position, self.record.writes[first_lost][2])
@@ -164,11 +170,10 @@ class Replay:
     def _outcome(self, cut: Cut, changed: dict[int, bytes]) -> Outcome:
         vm = self._vm or self._start()
         vm.printed.clear()
-        again = (cut.a, cut.b) if cut.kind == "again" else None
         watchdog = threading.Timer(_PATIENCE, vm.process.kill)
         watchdog.start()
         try:
-            result = vm.eval(f"run({str(self._card.path)!r}, {changed!r}, {again!r})")
+            result = vm.eval(f"run({str(self._card.path)!r}, {changed!r}, {cut.second!r})")
         except VmError as error:
             if "KeyboardInterrupt" in str(error):
                 raise KeyboardInterrupt from error
@@ -180,7 +185,7 @@ class Replay:
                            [*vm.printed, *str(error).splitlines()], None)
         finally:
             watchdog.cancel()
-        failures = judge_replay(self.expectation(cut), result, again is not None)
+        failures = judge_replay(self.expectation(cut), result, cut.second is not None)
         return Outcome(cut, failures, list(vm.printed), result)
 
     def _start(self) -> Vm:

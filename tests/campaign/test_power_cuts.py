@@ -86,7 +86,8 @@ def test_campaign_goes_on(recorded, tmp_path, capsys):
 
 
 def test_cuts_have_names():
-    for cut in (Cut(7, "clean"), Cut(7, "torn", 37), Cut(7, "reorder", 2), Cut(7, "again", 3, 99)):
+    for cut in (Cut(7, "clean"), Cut(7, "torn", (37,)), Cut(7, "reorder", (2,)),
+                Cut(7, "again", (3, 99, 37))):
         assert Cut.parse(str(cut)) == cut
     for text in ("7", "7,torn", "x,clean", "7,torn:1:2", "7,bent:1"):
         with pytest.raises(ValueError):

@@ -80,7 +80,7 @@ def test_what_changes_nothing_is_not_written(blocks):
 def test_a_large_change_goes_to_the_journal_whole(blocks):
     """Also a FAT block of which more than fits changes, as when a large file is flushed."""
     for at in range(0, 512, 64):
-        blocks.exec(f"on.reset()\nnew = on.change(F + 1, 0, bytes([{at} + 1] * ({at} + 1)))")
+        blocks.exec(f"on.reset()\nnew = on.change(F + 1, 0, bytes([{at} // 64 + 1] * ({at} + 1)))")
         journal = 1 if at < 192 else 3
         assert blocks.eval("on.written()") == ["sync", *["J"] * journal, "sync",
                                                blocks.eval("F + 1")], at

@@ -426,3 +426,23 @@ def test_odd_files_of_a_pc_close_no_mailbox(vm):
     assert after[1][0] == len(b"Subject: q\r\n\r\nend\r\n")
     vm.exec("reopen('a')")
     assert vm.eval("listing('a')") == after
+
+
+def test_blanking_may_be_cut_at_any_block(vm):
+    """A tail that lies across sectors everywhere: what is left of it is never taken for mail."""
+    tail = b"".join(b"From here on %030d\n" % i for i in range(60))
+    for size in range(10, 520, 37):
+        vm.exec("boxes['a'].close(); boxes['a'] = None")
+        vm.exec("for n in files('a'): os.remove('/sd/a/00/' + n)\n"
+                "for n in os.listdir('/sd/a'):\n if n.endswith('PIX'): os.remove('/sd/a/' + n)")
+        vm.exec("open_box('a')")
+        deliver(vm, ["a"], b"x" * size + b"\r\n.\r\n")
+        before = vm.eval("listing('a')")
+        vm.exec(f"append_unrecorded('a', b'Subject: t\\n\\n' + {tail!r})")
+        for blocks in range(0, 14):
+            vm.exec("boxes['a'].close()")
+            vm.exec(f"disk.fail_after = disk.written + {blocks}")
+            vm.exec("try: open_box('a')\nexcept OSError: pass")
+            vm.exec("disk.fail_after = -1; start_again()")
+            assert vm.eval("listing('a')") == before, (size, blocks)
+    assert not any("rebuilding" in line for line in vm.printed)

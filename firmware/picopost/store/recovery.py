@@ -162,21 +162,33 @@ def _kind(mailbox, number, start, size):
     with open(segment.path_of(mailbox.path, number), "rb") as file:
         file.seek(start)
         head = file.read(limits.MAX_TRACE)
+        rest = b""
+        while not rest.strip(b"\n"):  # read on to the first line that says something
+            rest = file.read(512)
+            if not rest:
+                break
     if not head.strip(b"\n"):
-        return _OURS
+        return _JUNK if rest else _OURS
     if not start and not head.startswith(b"From "):
         return _JUNK
     known = identity(head, 0, len(head))
     if known and known[0] == mailbox.index.uid_validity:
         return _OURS
-    mail = head.lstrip(b"\n").startswith(b"From ")
-    # A torn size in the directory may show the first octets of a letter of ours alone. Nobody
-    # else leaves one without the blank line behind its header.
-    if start and (mail or b"From ".startswith(head)) and size - start < limits.MAX_TRACE:
-        if head.find(b"\n\n", 1) < 0:
-            return _OURS
+    if start and not rest and _is_beginning(head.rstrip(b"\n")):
+        return _OURS
     line = head.find(b"\n", 1) + 1  # a lone From_ line is no letter
-    return _MBOX if mail and 0 < line < len(head) else _JUNK
+    return _MBOX if head.lstrip(b"\n").startswith(b"From ") and 0 < line < len(head) else _JUNK
+
+
+def _is_beginning(text):
+    """Whether `text` is the beginning of a letter as we write it, and no more than its header.
+
+    That is what a torn size in the directory shows, and what `_blank` leaves when it is cut.
+    """
+    if not text.startswith(b"From "):
+        return b"From ".startswith(text)
+    second = text[text.find(b"\n") + 1 :] if b"\n" in text else b""
+    return text.find(b"\n\n") < 0 and second[:14] == b"Return-Path: <"[: len(second)]
 
 
 def _extend(mailbox, number, end):
