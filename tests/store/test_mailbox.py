@@ -438,8 +438,8 @@ def test_blanking_may_be_cut_at_any_block(vm):
         vm.exec("open_box('a')")
         deliver(vm, ["a"], b"x" * size + b"\r\n.\r\n")
         before = vm.eval("listing('a')")
-        vm.exec(f"append_unrecorded('a', b'Subject: t\\n\\n' + {tail!r})")
         for blocks in range(0, 14):
+            vm.exec(f"append_unrecorded('a', b'Subject: t\\n\\n' + {tail!r})")
             vm.exec("boxes['a'].close()")
             vm.exec(f"disk.fail_after = disk.written + {blocks}")
             vm.exec("try: open_box('a')\nexcept OSError: pass")
