@@ -126,8 +126,7 @@ async def _serve(board, settings, known):
         event_log.log("ready", board=board["name"], hostname=office.hostname,
                       address=link.address, smtp=_SMTP_PORT, pop3=_POP3_PORT)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
-                 asyncio.create_task(_keep_card(board, office)),
-                 asyncio.create_task(_console())]
+                 asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
@@ -135,6 +134,19 @@ async def _serve(board, settings, known):
         link.close()
         office.volume.sync()
         _let_card_go(office)
+
+
+async def _run(board, settings, known):
+    """Serve until Ctrl-C, which works while there is no card and no network too."""
+    service = asyncio.create_task(_serve(board, settings, known))
+    try:
+        await asyncio.gather(service, asyncio.create_task(_console()))
+    finally:
+        service.cancel()
+        try:
+            await service
+        except asyncio.CancelledError:
+            pass
 
 
 def main():
@@ -147,7 +159,7 @@ def main():
         raise settings_file.SettingsError("catch_all must name an account")
     micropython.kbd_intr(-1)  # Ctrl-C comes to _console instead: never inside a card write
     try:
-        asyncio.run(_serve(board, settings, known))
+        asyncio.run(_run(board, settings, known))
     except Stop:
         event_log.log("stopped")
     finally:

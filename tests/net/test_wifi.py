@@ -25,3 +25,10 @@ def test_no_access_point_at_first(tmp_path):
         running.board.radio.access_point = True
         running.wait_for("ready")
         assert send(running.smtp, b"Subject: x\r\n").startswith(b"250")
+
+
+def test_stops_while_there_is_no_network(tmp_path):
+    running = Running(tmp_path)
+    running.board.radio.access_point = False
+    with running:
+        running.wait_for("link_failed")

@@ -32,7 +32,11 @@ class Running:
         self.board = EmulatedBoard(definition, self.card, folder / "flash", offset)
         self.passed: list[dict] = []
         self._events: queue.Queue = queue.Queue()
-        self._thread = threading.Thread(target=self.board.run, args=(self._line,), daemon=True)
+        self.status: int | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self.status = self.board.run(self._line)
 
     def _line(self, text: str) -> None:
         self._events.put(events.parse(text) or {"event": "console", "text": text})
@@ -52,8 +56,10 @@ class Running:
         self._thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, *_) -> None:
         self.board.stop()
         self._thread.join(_PATIENCE)
         self.card.close()
         assert not self._thread.is_alive()
+        if kind is None:
+            assert self.status == 0, "the firmware had to be killed"
