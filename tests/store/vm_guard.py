@@ -139,7 +139,8 @@ class Script:
         self.write(segment % 0, 9000)
         for number in range(2, 8):
             self.remove(segment % number)
-        self.write(segment % 2, 90_000)  # most of a FAT block changes at once
+        self.write(segment % 2, 512)
+        self.write(segment % 2, 80_000)  # most of a FAT block changes at once
         self.grow(index, 4096)
         self.mkdir("/MAIL/BOY")
 
@@ -229,6 +230,8 @@ class Campaign:
             # the k writes before are lost, this one is not
             for k in range(1, at - synced + 1 if lose else 1):
                 lost[writes[at - k][0]] = writes[at - k][1]
+                if k > 16 and k % 8:
+                    continue
                 left = dict(lost)
                 left[block] = new
                 self._cut(at, left, f"{k} lost")
@@ -242,7 +245,9 @@ class Campaign:
         if block < self.disk.data or old != JUNK and (old[11] in (0x10, 0x20)
                                                       or new[11] in (0x10, 0x20)):
             return lengths
-        return [n for n in lengths if n <= 16 or n % 61 == 0]
+        if block in self.script.journal:
+            return [n for n in lengths if n <= 16 or n % 61 == 0]
+        return lengths[::170]
 
     def _cut(self, at, left, how):
         """The next start on what the cut left: `left` over what was there before the write."""
