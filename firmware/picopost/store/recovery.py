@@ -210,8 +210,8 @@ def _extend(mailbox, number, end):
 def _blank(mailbox, number, end, size, log):
     """Nobody who opens the mbox elsewhere shall see half a letter.
 
-    From behind, and the beginning at one blow: as long as anything stands there, its beginning
-    says whose it is.
+    From behind, each sector at one blow (that is what `structural` does): as long as anything
+    stands there, its beginning says whose it is.
     """
     blank = b"\n" * 512
     volume = mailbox.volume
@@ -220,17 +220,14 @@ def _blank(mailbox, number, end, size, log):
         if file.read(1) == b"\n" and size - end <= 2 * limits.CARD_BLOCK:
             if not file.read().strip(b"\n"):
                 return  # it is blank since the last start
-        first = end // 512 * 512 + 512  # where the second sector begins
-        at = (size - 1) // 512 * 512
-        while at >= first:
-            file.seek(at)
-            file.write(blank[: min(512, size - at)])
-            at -= 512
-        file.flush()
         volume.structural += 1
         try:
-            file.seek(end)
-            file.write(blank[: min(first, size) - end])
+            at = size
+            while at > end:
+                start = max(end, (at - 1) // 512 * 512)
+                file.seek(start)
+                file.write(blank[: at - start])
+                at = start
             file.flush()
         finally:
             volume.structural -= 1
