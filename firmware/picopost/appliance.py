@@ -132,7 +132,10 @@ async def _serve(board, settings, known):
         for task in tasks:
             task.cancel()
         link.close()
-        office.volume.sync()
+        try:
+            office.volume.sync()
+        except OSError as error:  # all that was acknowledged was synced long ago
+            event_log.log("card_fault", error=str(error))
         _let_card_go(office)
 
 

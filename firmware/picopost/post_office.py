@@ -158,8 +158,11 @@ class PostOffice:
         asyncio.create_task(self._sweep(mailbox))
 
     async def _sweep(self, mailbox):
+        steps = mailbox.sweep()
         try:
-            for _ in mailbox.sweep():
+            for _ in steps:
                 await self._pause()
         except OSError as error:  # the next start does it again
             event_log.log("card_fault", mailbox=mailbox.name, error=str(error))
+        finally:
+            steps.close()

@@ -446,3 +446,93 @@ def test_blanking_may_be_cut_at_any_block(vm):
             vm.exec("disk.fail_after = -1; start_again()")
             assert vm.eval("listing('a')") == before, (size, blocks)
     assert not any("rebuilding" in line for line in vm.printed)
+
+
+def test_mailbox_of_a_lost_card_touches_no_other_card(vm):
+    """A session that began before the card was lost ends after it is back: nothing of it lands."""
+    deliver(vm, ["a"], letter(100))
+    deliver(vm, ["a"], letter(20000))
+    vm.exec("old = boxes['a']; large = old.begin(); large.write(memoryview(bytes(4096)))")
+    vm.exec("disk.fail_after = disk.written; volume.structural += 0\n"
+            "try: old.put(bytes(100), 100)\nexcept OSError: pass")
+    vm.exec("disk.fail_after = -1; start_again()")
+    deliver(vm, ["a"], letter(100, "n"))
+    before = vm.eval("(listing('a'), files('a'), digest('a', 3))")
+    for attempt in ("old.append(bytes(100), 100, 10, 90, 0)", "old.put(bytes(100), 100)",
+                    "old.begin()", "large.write(memoryview(bytes(4096)))", "old.settle()",
+                    "large.commit(10, 10, 10, 0)", "old.index.sync()"):
+        outcome = vm.eval(f"failed(lambda: {attempt})")
+        assert outcome == "OSError" or attempt == "old.settle()", attempt
+    vm.exec("large.abort(); old.retract()")
+    vm.exec("try:\n for _ in old.sweep(): pass\nexcept OSError: pass")
+    assert vm.eval("(listing('a'), files('a'), digest('a', 3))") == before
+    vm.exec("reopen('a')")
+    assert vm.eval("(listing('a'), files('a'), digest('a', 3))") == before
+
+
+def test_one_sweep_at_a_time(vm):
+    for number in range(400):
+        deliver(vm, ["a"], letter(1500, chr(65 + number % 26)))
+    vm.eval("delete('a', [n for n in range(1, 401) if n % 3])")
+    before = vm.eval("listing('a')")
+    vm.exec("one, two = boxes['a'].sweep(), boxes['a'].sweep()\nleft = [one, two]\n"
+            "while left:\n for s in list(left):\n"
+            "  try: next(s)\n  except StopIteration: left.remove(s)")
+    assert vm.eval("listing('a')") == before
+    assert vm.eval("boxes['a'].index.slots") == 133
+    vm.exec("reopen('a')")
+    assert vm.eval("listing('a')") == before
+    vm.eval("delete('a', range(1, 100))")
+    vm.exec("s = boxes['a'].sweep(); next(s); s.close()")  # an error of the card ends one
+    vm.exec("sweep('a')")
+    assert len(vm.eval("listing('a')")) == 34
+
+
+def test_packing_gives_up_when_too_much_arrives(vm):
+    for _ in range(300):
+        deliver(vm, ["a"], letter(10))
+    vm.eval("delete('a', range(1, 291))")
+    vm.exec("s = boxes['a'].sweep()")
+    for _ in range(30):
+        vm.exec("try: next(s)\nexcept StopIteration: pass")
+        vm.exec("for _ in range(12): deliver(['a'], b'.\\r\\n')")
+    vm.exec("for _ in s: pass")
+    before = vm.eval("listing('a')")
+    assert len(before) == len({uid for _, uid in before}) == 10 + 360
+    vm.exec("reopen('a')")
+    assert vm.eval("listing('a')") == before
+
+
+def test_lost_index_never_gives_a_uid_again(vm):
+    for _ in range(5):
+        deliver(vm, ["a"], letter(20000))
+    last = vm.eval("listing('a')")[-1][1]
+    vm.eval("delete('a', [4, 5])")
+    vm.exec("sweep('a')")
+    damage(vm, DAMAGES["no index"])
+    deliver(vm, ["a"], letter(100))
+    assert vm.eval("listing('a')")[-1][1] > last
+
+
+def test_letters_that_a_pc_added_to_deleted_ones_stay(vm):
+    deliver(vm, ["a"], letter(100))
+    vm.eval("delete('a', [1])")
+    foreign = b"From pc Mon Nov 23 10:00:00 2026\nSubject: p\n\nbody\n\n"
+    vm.exec("boxes['a'].close()")
+    vm.exec(f"f = open('/sd/a/00/0000.MBX', 'ab'); f.write({foreign!r}); f.close(); open_box('a')")
+    assert len(vm.eval("listing('a')")) == 1
+    assert vm.eval("wire('a', 1)") == b"Subject: p\r\n\r\nbody\r\n.\r\n"
+
+
+def test_names_that_are_no_utf8_close_no_mailbox(vm):
+    """FAT keeps short names in the code page of the PC that wrote them."""
+    for size in (100, 20000):
+        deliver(vm, ["a"], letter(size))
+    before = vm.eval("listing('a')")
+    vm.exec("f = open('/sd/a/00/XRGER.TXT', 'wb'); f.write(b'x'); f.close()")
+    deliver(vm, ["a"], letter(20000))
+    vm.exec("boxes['a'].close()")
+    at = vm.eval("disk.data.find(b'XRGER   TXT')")
+    vm.exec(f"disk.data[{at}] = 0x8E; volume.unmount(); mount(); open_box('a')")
+    assert vm.eval("listing('a')")[:2] == before and len(vm.eval("listing('a')")) == 3
+    assert not any("rebuilding" in line for line in vm.printed)

@@ -170,6 +170,15 @@ def wire(name, number, lines=-1):
     return bytes(sent + out[: mboxrd.finish_send(state, out)])
 
 
+def failed(action):
+    """The name of the exception that `action` raises, or None."""
+    try:
+        action()
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
 def digest(name, number):
     return hashlib.sha256(wire(name, number)).digest()[:8]
 

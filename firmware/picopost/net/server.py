@@ -129,6 +129,9 @@ class Server:
             await connection.close()
         except asyncio.CancelledError:
             connection.abort()
+        except Exception as error:
+            event_log.fault("fault", error, peer=connection.peer, service=service)
+            connection.abort()
         finally:
             self._taken.remove(seat)
             seat.task = None

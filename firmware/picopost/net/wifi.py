@@ -114,14 +114,16 @@ class Link:
     async def _accept(self, listener, port, handler):
         while True:
             await _readable(listener)
+            sock = None
             try:
                 sock, address = listener.accept()
-            except OSError as error:
-                # The client left again, or lwIP is out of room: the others go on.
+                asyncio.create_task(handler(Connection(sock, _dotted(address), port)))
+            except (OSError, MemoryError) as error:
+                # The client left again, or lwIP or the heap is out of room: the others go on.
+                if sock:
+                    sock.close()
                 event_log.log("accept_failed", port=port, error=str(error))
                 await asyncio.sleep_ms(50)
-                continue
-            asyncio.create_task(handler(Connection(sock, _dotted(address), port)))
 
     async def run(self):
         """For ever: join again when the network is lost."""

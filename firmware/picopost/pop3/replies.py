@@ -13,7 +13,6 @@ CAPABILITIES = (
     b"RESP-CODES\r\n"
     b"AUTH-RESP-CODE\r\n"
     b"PIPELINING\r\n"
-    b"EXPIRE NEVER\r\n"
     b"IMPLEMENTATION picopost\r\n"
     b".\r\n"
 )

@@ -35,6 +35,8 @@ class Session:
 
     def farewell(self, timed_out):
         """What a client is told whose time is up, or whose session broke."""
+        if self._partial:
+            return b""  # it would be taken for mail
         return replies.TIMED_OUT if timed_out else replies.BROKEN
 
     def release(self):

@@ -56,6 +56,7 @@ def sweep(mailbox):
 
 
 def _remove(mailbox, number):
+    mailbox.check_open()
     try:
         os.remove(segment.path_of(mailbox.path, number))
     except OSError as error:
@@ -111,6 +112,8 @@ def _pack_index(mailbox):
                 yield
             if mailbox.changes != changes or mailbox.in_use:
                 return
+            if to == builder.slots:
+                return  # so many letters came meanwhile
             base = old.checked(slot)
             words = old.words()
             if words[base] & 0xFF != index_file.DELETED:

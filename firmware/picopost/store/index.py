@@ -270,6 +270,7 @@ class Index:
         live, octets = self._pending, self._pending_octets
         self._pending = self._pending_octets = 0  # after a failure they count as live, see Maildrop
         self.write_back()
+        self._check_open()
         self._file.flush()
         self.live -= live
         self.octets -= octets
@@ -280,7 +281,12 @@ class Index:
     def _crc(self, base):
         return crc(_covered[base // _WORDS], self.uid_validity)
 
+    def _check_open(self):
+        if self._file is None:
+            raise OSError(5, self.path + " is closed")
+
     def _read(self, sector):
+        self._check_open()
         self.write_back()
         _owner[0] = None  # so a failed read leaves nothing to trust
         self._file.seek(sector * 512)
@@ -293,6 +299,7 @@ class Index:
         """The sector in the buffer goes to the file; on OSError it is forgotten."""
         _owner[0] = None
         _owner[2] = False
+        self._check_open()
         self._file.seek(_owner[1] * 512)
         self._file.write(_view)
         _owner[0] = self

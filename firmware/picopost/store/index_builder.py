@@ -33,6 +33,7 @@ class Builder:
         self._view = memoryview(self._sector)
         self._number = 0  # of the sector in the buffer
         self._sectors = 1 + (slots + _SPARE) // _PER_SECTOR
+        self.slots = (self._sectors - 1) * _PER_SECTOR  # so many records have room
         self._file = None
 
     def prepare(self):
@@ -80,6 +81,8 @@ class Builder:
         """Drop what was written so far."""
         if self._file:
             self._volume.shut(self._file)
+            if self._volume.failure:
+                return  # the path may be another card's by now
             try:
                 os.remove(self.path)
             except OSError:
@@ -91,7 +94,8 @@ class Builder:
             if self._number:
                 self._write()
             self._file.seek(number * 512)
-            self._file.readinto(self._view)
+            if self._file.readinto(self._view) != 512:
+                raise OSError(5)
             self._number = number
         return slot % _PER_SECTOR * _WORDS
 

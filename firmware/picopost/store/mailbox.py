@@ -29,6 +29,7 @@ class Mailbox:
         self.path = path
         self.volume = volume
         self.in_use = False
+        self.closed = False
         self.index = index_file.Index(path, volume)
         self.next_segment = 0
         self.used = None
@@ -38,6 +39,8 @@ class Mailbox:
         self.changes = 0  # of records that were there already: by sessions and retractions
         self._active = None
         self._retracted = -1
+        self._sweeping = False
+        self._sweep_again = False
 
     def open(self, log):
         """Make it ready for use, whatever the last cut or a PC left behind: see recovery.py."""
@@ -46,7 +49,11 @@ class Mailbox:
         recovery.recover(self, log)
 
     def close(self):
-        """Let go of the files; everything acknowledged is on the card already."""
+        """Let go of the files; everything acknowledged is on the card already.
+
+        Who still holds this object gets OSError from now on: its paths may lead to another card.
+        """
+        self.closed = True
         self.drop_active()
         self.index.close()
 
@@ -67,6 +74,7 @@ class Mailbox:
 
     def put(self, block, length):
         """Append `length` octets of `block` to the shared segment, synced; returns their offset."""
+        self.check_open()
         fresh = not 0 < self.active_end < limits.SEGMENT_SIZE
         self.volume.structural += fresh
         try:
@@ -93,8 +101,14 @@ class Mailbox:
         self.changes += 1
         return True
 
+    def check_open(self):
+        """Raises OSError (EIO) once it is closed."""
+        if self.closed:
+            raise OSError(5, "the card was taken out of service")
+
     def begin(self):
         """A segment of its own for a large message: a LargeMessage."""
+        self.check_open()
         return LargeMessage(self, self._new_segment())
 
     def retract(self):
@@ -115,11 +129,18 @@ class Mailbox:
 
     def sweep(self):
         """Generator: give the space of deleted messages back, a small step a turn."""
-        if self.used is not None:
-            return  # one is under way
+        self._sweep_again = True
+        if self._sweeping:
+            return  # the one that is under way goes round once more
         from picopost.store import compaction
 
-        yield from compaction.sweep(self)
+        self._sweeping = True
+        try:
+            while self._sweep_again:
+                self._sweep_again = False
+                yield from compaction.sweep(self)
+        finally:
+            self._sweeping = False
 
     def mark_used(self, number):
         """While somebody counts: this segment must stay."""
@@ -177,6 +198,7 @@ class LargeMessage:
         else:
             # The directory names the first cluster from now on: whatever is cut later, removing
             # the file frees all of its chain.
+            self.mailbox.check_open()
             volume = self.mailbox.volume
             volume.structural += 1
             try:
@@ -204,6 +226,8 @@ class LargeMessage:
         if self._file:
             self.mailbox.volume.shut(self._file)
             self._file = None
+        if self.mailbox.closed or self.mailbox.volume.failure:
+            return  # recovery has seen to it, and the path may be another card's
         try:
             os.remove(segment.path_of(self.mailbox.path, self._number))
         except OSError:

@@ -5,9 +5,15 @@ get new ones. With a sound old index at hand, what it calls deleted stays delete
 deleted messages that still stand in a shared segment come back: better twice than never.
 """
 
+from micropython import const
+
 from picopost.store import index as index_file
 from picopost.store import segment, segment_scan
 from picopost.store.index_builder import Builder
+
+
+# Nobody knows how many newer messages were deleted and are gone: their UIDs stay used.
+_LEAP = const(0x10000)
 
 
 def rebuild(mailbox, known, log):
@@ -15,8 +21,9 @@ def rebuild(mailbox, known, log):
 
     Takes 4 octets of heap a message on a board, and the time of reading the mailbox twice.
     """
-    uid_validity = known.uid_validity if known else 0
-    next_uid = known.next_uid if known else 1
+    # Without records a sound header still tells who we are; 0 and 1 if there is none either.
+    uid_validity = mailbox.index.uid_validity
+    next_uid = mailbox.index.next_uid
     uids = []
     strangers = 0
     for number, _ in segment.numbers(mailbox.path):
@@ -37,6 +44,8 @@ def rebuild(mailbox, known, log):
     del uids[kept:]
     if uids and uids[-1] >= next_uid:
         next_uid = uids[-1] + 1
+    if known is None:
+        next_uid += _LEAP
     builder = Builder(mailbox.path, mailbox.volume, mailbox.index, len(uids) + strangers,
                       uid_validity)
     for _ in builder.prepare():

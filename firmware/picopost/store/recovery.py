@@ -121,6 +121,8 @@ def _compare(mailbox, expected, log):
         end = expected.ends.get(number)
         if not mailbox.is_used(number):
             kind = _kind(mailbox, number, 0, size)
+            if end and size > end and _kind(mailbox, number, end, size) == _MBOX:
+                return f"segment {number} has grown"
             if kind == _MBOX:
                 return f"segment {number} is new"
             if kind == _OURS:

@@ -38,6 +38,9 @@ async def expire(mailbox, rules, pause):
             words = index.words()
             if words[base] & 0xFF != index_file.DELETED:
                 date = words[base + index_file.DATE]
+                if not date and before and not (messages and live > messages
+                                                or octets and held > octets):
+                    continue  # from before the clock was set: it does not grow old
                 if not (messages and live > messages or octets and held > octets
                         or 0 < date < before):
                     break  # they stand in the order of their arrival

@@ -27,19 +27,41 @@ def path_of(mailbox, number):
 
 def numbers(mailbox):
     """Yield (number, size) of each segment that lies in the mailbox's directories."""
-    for shard in os.ilistdir(mailbox):
-        name = shard[0]
-        if shard[1] != 0x4000 or len(name) != 2:
+    for shard in range(MAX_SEGMENTS >> 8):
+        directory = directory_of(mailbox, shard << 8)
+        try:
+            os.stat(directory)
+        except OSError as error:
+            if error.errno != ENOENT:
+                raise
             continue
-        for entry in os.ilistdir(f"{mailbox}/{name}"):
-            file = entry[0]
-            if len(file) == 8 and file.upper().endswith(".MBX"):
-                try:
-                    number = int(file[:4], 16)
-                except ValueError:
-                    continue  # not ours; a person put it there
-                if path_of("", number) == f"/{name}/{file}".upper() and number < MAX_SEGMENTS:
+        seen = bytearray(32)
+        try:
+            for entry in os.ilistdir(directory):
+                number = _number_of(entry[0])
+                if number >> 8 == shard:
+                    seen[number >> 3 & 31] |= 1 << (number & 7)
                     yield number, entry[3]
+        except UnicodeError:
+            # A PC left a name here that is no UTF-8, and listing ends at it: ask for each of ours.
+            for number in range(shard << 8, (shard + 1) << 8):
+                if not seen[number >> 3 & 31] & 1 << (number & 7):
+                    try:
+                        yield number, os.stat(path_of(mailbox, number))[6]
+                    except OSError as error:
+                        if error.errno != ENOENT:
+                            raise
+
+
+def _number_of(name):
+    """The number in `<number>.MBX`, -1 for any other name."""
+    if len(name) != 8 or not name.upper().endswith(".MBX"):
+        return -1
+    try:
+        number = int(name[:4], 16)
+    except ValueError:
+        return -1
+    return number if name[:4].upper() == f"{number:04X}" else -1
 
 
 def create(mailbox, number):
