@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from host_tools import firmware_build
@@ -18,7 +18,7 @@ from tests.campaign.judge import by_kind
 from tests.campaign.record import Record
 from tests.campaign.replay import Outcome, Replay
 
-_CHUNK = 16  # positions that a VM takes at a time
+_CHUNK = 8  # positions that a process takes at a time
 _EXAMPLES = 3  # of each class of failures in the report
 _LOG_LINES = 12
 
@@ -59,7 +59,6 @@ class Campaign:
         self._every = every
         self._jobs = jobs
         self._stop_at = time.monotonic() + seconds if seconds else float("inf")
-        self._stop = threading.Event()
 
     def run(self) -> int:
         """Do what is left, report all of it; the exit status."""
@@ -75,63 +74,56 @@ class Campaign:
     def _card(self, folder: Path) -> dict:
         record = Record.load(folder)
         state = folder / f"done-{self._choice}.jsonl"
+        wanted = range(0, len(record.writes) + 1, self._every)
         done = _read_state(state)
-        positions = [position for position in range(0, len(record.writes) + 1, self._every)
-                     if position not in done]
-        if positions:
-            with open(state, "a") as file:
+        positions = [position for position in wanted if position not in done]
+        if positions and time.monotonic() < self._stop_at:
+            with open(state, "a", buffering=1) as file:
                 file.write("\n")  # ends a line that was cut off with the campaign
                 self._work(record, folder, positions, done, file)
-        return _report(record, folder, done, len(range(0, len(record.writes) + 1, self._every)))
+        done = {position: done[position] for position in wanted if position in done}
+        return _report(record, folder, done, len(wanted))
 
     def _work(self, record: Record, folder: Path, positions: list[int], done: dict, file) -> None:
-        chunks = iter([positions[at : at + _CHUNK] for at in range(0, len(positions), _CHUNK)])
-        lock = threading.Lock()
+        chunks = [positions[at : at + _CHUNK] for at in range(0, len(positions), _CHUNK)]
         progress = _Progress(record.card_kind, len(positions))
-        errors: list[BaseException] = []
-
-        def work(number: int) -> None:
-            try:
-                with Replay(record, folder / f"job{number}.img", folder / "firmware") as replay:
-                    for position in self._positions(chunks, lock):
-                        entry = _entry(replay, position, self._choice)
-                        with lock:
-                            done[position] = entry
-                            file.write(json.dumps(entry) + "\n")
-                            progress.step(entry)
-            except BaseException as error:
-                errors.append(error)
-                self._stop.set()
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(self._jobs)]
-        for thread in threads:
-            thread.start()
+        # Processes, for literal_eval of CPython 3.11 fails when threads use it at the same time.
+        pool = multiprocessing.get_context("spawn").Pool(
+            self._jobs, _start_job, (folder, self._choice))
         try:
-            for thread in threads:
-                thread.join()
+            for entries in pool.imap_unordered(_do, chunks):
+                for entry in entries:
+                    done[entry["position"]] = entry
+                    file.write(json.dumps(entry) + "\n")
+                    progress.step(entry)
+                if time.monotonic() > self._stop_at:
+                    break
         except KeyboardInterrupt:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
+            self._stop_at = 0.0
         finally:
+            pool.terminate()
+            pool.join()
             progress.end()
-        for error in errors:
-            if not isinstance(error, KeyboardInterrupt):  # the VMs hear a Ctrl-C too
-                raise error
-
-    def _positions(self, chunks, lock: threading.Lock) -> Iterator[int]:
-        while True:
-            with lock:
-                chunk = next(chunks, ())
-            if not chunk:
-                return
-            for position in chunk:
-                if self._stop.is_set() or time.monotonic() > self._stop_at:
-                    return
-                yield position
+            for image in folder.glob(f"job{os.getpid()}-*.img"):
+                image.unlink()
 
 
-def _entry(replay: Replay, position: int, choice: Choice) -> dict:
+_job: tuple[Replay, Choice] | None = None  # of a process of the pool
+
+
+def _start_job(folder: Path, choice: Choice) -> None:
+    global _job
+    replay = Replay(Record.load(folder),
+                    folder / f"job{os.getppid()}-{os.getpid()}.img", folder / "firmware")
+    _job = replay, choice
+
+
+def _do(positions: list[int]) -> list[dict]:
+    """The entries of positions that come after all those this process has done."""
+    return [_entry(*_job, position) for position in positions]
+
+
+def _entry(replay: Replay, choice: Choice, position: int) -> dict:
     """What one position gave, as a line of the state file."""
     cuts: Counter = Counter()
     failed = []
@@ -164,8 +156,7 @@ def _report(record: Record, folder: Path, done: dict[int, dict], positions: int)
     cuts: Counter = Counter()
     failed: Counter = Counter()
     classes: dict[str, dict] = {}
-    for position in sorted(done):
-        entry = done[position]
+    for entry in done.values():
         cuts.update(entry["cuts"])
         for each in entry["failed"]:
             kind = each["cut"].partition(",")[2].partition(":")[0]
