@@ -26,7 +26,7 @@ def drive(version, kind, data, cuts, room, shift, lines):
     if kind == "send":
         transform, state = version.send, version.new_sending(lines)
     else:
-        transform, state = version.receive, version.new_receiving()
+        transform, state = version.receive, version.new_receiving(kind == "chunked")
     target = bytearray(shift + room + 16)
     trace, out, used = [], b"", 0
     for cut in list(cuts) + [len(data)]:
@@ -60,6 +60,16 @@ def drive(version, kind, data, cuts, room, shift, lines):
         assert written == state[version.TARGET]
         out += last[:written]
         octets = state[version.OCTETS]
+    if kind == "chunked":
+        last = bytearray(b"\\x55" * (shift + 5 + 1))
+        state[version.TARGET] = shift
+        for _ in range(2):  # the second time there is nothing left to write
+            written = version.finish_receive(state, last)
+            assert written == state[version.TARGET]
+        out += last[shift:written]
+        assert last[:shift] + last[written:] == b"\\x55" * (len(last) + shift - written)
+        octets, flags = state[version.OCTETS], state[version.FLAGS]
+        trace.append(bytes(state))
     return out, used, octets, flags, ended, trace
 
 def both(*case):
@@ -82,6 +92,11 @@ def receive_all(vm, cases):
     return vm.eval("[both('receive', *case, 0) for case in %r]" % ([tuple(c) for c in cases],))
 
 
+def receive_chunks(vm, cases):
+    """The same for text that came by BDAT, `finish_receive` included."""
+    return vm.eval("[both('chunked', *case, 0) for case in %r]" % ([tuple(c) for c in cases],))
+
+
 def send_all(vm, cases):
     """The same in the other direction for [(text, cuts, room, shift, lines)]."""
     return vm.eval("[both('send', *case) for case in %r]" % ([tuple(c) for c in cases],))
@@ -102,6 +117,18 @@ def received(data):
         flags |= (NUL if b"\0" in line else 0) | (0 if line.isascii() else EIGHT_BIT)
     quoted = re.sub(rb"^(>*From )", rb">\1", text, flags=re.MULTILINE)
     return quoted, used, len(text) + text.count(b"\n"), flags, 1
+
+
+def received_in_chunks(data):
+    """What `receive` and `finish_receive` are to make of text in which only its length ends it."""
+    text = data.replace(b"\r\n", b"\n")
+    if text and not text.endswith(b"\n"):
+        text += b"\n"
+    flags = BARE_LF if re.search(rb"(?<!\r)\n", data) else 0
+    flags |= BARE_CR if re.search(rb"\r(?!\n)", data) else 0
+    flags |= (NUL if b"\0" in data else 0) | (0 if data.isascii() else EIGHT_BIT)
+    quoted = re.sub(rb"^(>*From )", rb">\1", text, flags=re.MULTILINE)
+    return quoted, len(data), len(text) + text.count(b"\n"), flags, 0
 
 
 def stuffed(lines):
@@ -143,6 +170,12 @@ def pieces(draw, data):
 @st.composite
 def receiving(draw):
     data = draw(MESSAGE) + END + draw(st.sampled_from([b"", b"QUIT\r\n", b".\r\n", b"\n"]))
+    return (data, *draw(pieces(data)))
+
+
+@st.composite
+def chunked(draw):
+    data = draw(MESSAGE)
     return (data, *draw(pieces(data)))
 
 
@@ -191,6 +224,50 @@ def test_what_was_received_is_sent_back_with_crlf_line_ends_and_its_octets(vm, c
                               for line in lines)
         assert wire == stuffed(normalised.split(b"\r\n")[:-1]), case
         assert octets == octets_sent == len(normalised), case
+
+
+# --- chunks (RFC 3030) -------------------------------------------------------------------------
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(chunked(), min_size=5, max_size=15))
+def test_chunks_agree_with_the_oracle_and_come_back(vm, cases):
+    stored = receive_chunks(vm, cases)
+    sent = send_all(vm, [(result[0], [], room, shift, -1)
+                         for (_, _, room, shift), result in zip(cases, stored, strict=True)])
+    for (data, *split), result, (wire, _, octets, _, _) in zip(cases, stored, sent, strict=True):
+        assert result == received_in_chunks(data), (data, split)
+        text = re.sub(rb"(?<!\r)\n", b"\r\n", data)
+        if text and not text.endswith(b"\r\n"):
+            text += b"\r\n"
+        assert wire == stuffed(text.split(b"\r\n")[:-1]), (data, split)
+        assert octets == result[2] == len(text), (data, split)
+
+
+ENDS = [b"", b"\r", b"\n", b"\r\n", b"\r\r", b"\n\r", b">", b">>", b"F", b">F", b"Fr", b"From"[:3],
+        b"From", b">From", b">From ", b"From ", b"Fx", b".", b".\r\n", b".\r", b"\0", b"\xff"]
+
+
+@pytest.mark.parametrize("before", [b"", b"one", b"one\r\n", b"one\n", b">\r\n"], ids=repr)
+def test_a_chunked_text_may_end_anywhere_and_be_cut_anywhere(vm, before):
+    texts = [before + end for end in ENDS]
+    cases = [(data, [cut], 400, 0) for data in texts for cut in range(len(data) + 1)]
+    cases += [(data, list(range(len(data))), 8, 1) for data in texts]
+    for case, result in zip(cases, receive_chunks(vm, cases), strict=True):
+        assert result == received_in_chunks(case[0]), case
+
+
+def test_dots_mean_nothing_in_chunks(vm):
+    data = b".a\r\n..b\r\n.\r\n.From x\r\nFrom y\r\n\r\n.\r\n"
+    cases = [(data, [cut], 8, 0) for cut in range(len(data))]
+    for text, used, octets, flags, ended in receive_chunks(vm, cases):
+        assert text == b".a\n..b\n.\n.From x\n>From y\n\n.\n"
+        assert (used, octets, flags, ended) == (len(data), len(data), 0, 0)
+
+
+def test_a_run_of_quotes_in_chunks_may_be_longer_than_any_buffer(vm):
+    data = b">" * 5000 + b"From x\r\n" + b">" * 3000
+    [(text, *_)] = receive_chunks(vm, [(data, list(range(0, len(data), 97)), 50, 0)])
+    assert text == b">" * 5001 + b"From x\n" + b">" * 3000 + b"\n"
 
 
 # --- the end of the data (RFC 5321 4.1.1.4, 4.5.2) ---------------------------------------------
@@ -295,6 +372,8 @@ def test_every_octet_value_is_kept_at_every_place_in_a_word(vm):
     for shift in range(4):
         [result] = receive_all(vm, [(data + END, [], 60000, shift)])
         assert result == received(data + END)
+        [result] = receive_chunks(vm, [(data, [], 60000, shift)])
+        assert result == received_in_chunks(data)
         [(wire, *_)] = send_all(vm, [(data, [], 60000, shift, -1)])
         assert wire == data + END
 

@@ -86,10 +86,11 @@ def reopen(name):
     return open_box(name)
 
 
-def deliver(names, wire, piece=2048):
-    """Feed a message as DATA brings it, `piece` octets at a time; returns its octets."""
-    delivery = Delivery(block, [boxes[name] for name in names], b"boy@abc.com",
-                        b"abc.com ([192.0.2.1])", b"ESMTP", b"xyz.com", None)
+def deliver(names, wire, piece=2048, chunked=False):
+    """Feed a message as DATA or BDAT brings it, `piece` octets at a time; returns its octets."""
+    global latest
+    latest = delivery = Delivery(block, [boxes[name] for name in names], b"boy@abc.com",
+                               b"abc.com ([192.0.2.1])", b"ESMTP", b"xyz.com", None, chunked, True)
     try:
         for start in range(0, len(wire), piece):
             end = min(start + piece, len(wire))
@@ -97,7 +98,7 @@ def deliver(names, wire, piece=2048):
             while at < end and not delivery.ended:
                 delivery.spill()
                 at = delivery.feed(wire, at, end)
-        if not delivery.ended:
+        if not delivery.ended and not chunked:
             delivery.abort()
             return None
         delivery.commit()

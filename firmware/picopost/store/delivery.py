@@ -1,4 +1,4 @@
-"""One message from DATA to the card, for all its mailboxes, in constant memory.
+"""One message from DATA or BDAT to the card, for all its mailboxes, in constant memory.
 
 The text passes through one card block. A message that ends while still in it is appended to
 each mailbox's shared segment; a larger one streams into a segment of its own, block by block.
@@ -6,6 +6,7 @@ each mailbox's shared segment; a larger one streams into a segment of its own, b
 
 from picopost import clock, limits
 from picopost.store import mboxrd_state as mboxrd
+from picopost.store.header_scan import HeaderScan
 
 try:
     from picopost.store.mboxrd_viper import receive
@@ -19,12 +20,14 @@ class Delivery:
     """`block` is a bytearray of CARD_BLOCK + 8: what passes the end moves to the start.
 
     octets   size on the wire so far, trace lines included, as POP3 will announce it
-    ended    CRLF.CRLF was seen
+    ended    CRLF.CRLF was seen; never with BDAT, where the last chunk's count is the end
     """
 
-    def __init__(self, block, mailboxes, reverse_path, received, protocol, by, forward_path):
+    def __init__(self, block, mailboxes, reverse_path, received, protocol, by, forward_path,
+                 chunked=False, keep_head=False):
         """Compose the trace lines. `received` is the from-clause, `by` our host name, `protocol`
         one of RFC 3848, `forward_path` the only recipient's or None (RFC 5321 section 4.4).
+        `chunked`: the text comes by BDAT (RFC 3030). `keep_head`: `head` will be asked for.
         """
         self._block = block
         self._view = memoryview(block)
@@ -46,8 +49,11 @@ class Delivery:
             raise ValueError("trace lines too long")
         self._date = date
         block[: len(trace)] = trace
-        self._state = mboxrd.new_receiving()
-        self._state[mboxrd.TARGET] = len(trace)
+        self._chunked = chunked
+        self._state = mboxrd.new_receiving(chunked)
+        self._state[mboxrd.TARGET] = self._head_at = len(trace)
+        self._head = None if keep_head else b""
+        self._scan = HeaderScan(len(trace) - 1)
         self._trace_octets = len(trace) - self._from_line + trace.count(b"\n") - 1
 
     @property
@@ -76,7 +82,41 @@ class Delivery:
         state = self._state
         state[mboxrd.SOURCE] = start
         receive(state, source, end, self._block, limits.CARD_BLOCK + 8)
+        self._scan.look(self._block, state[mboxrd.TARGET])
         return state[mboxrd.SOURCE]
+
+    def finish(self):
+        """BDAT: the last octet of the last chunk was fed. Completes the last line.
+
+        `octets` is final then. `spill` before it while the block is `full`, as before each feed,
+        to choose the time; or it does so itself, and may raise OSError; then call `abort`.
+        `commit` does it for who did not. Once more, or after DATA, it does nothing.
+        """
+        if not self._chunked:
+            return
+        if self.full:
+            self.spill()
+        self._scan.look(self._block, mboxrd.finish_receive(self._state, self._block))
+
+    @property
+    def received_fields(self):
+        """Received fields in the message's own header, as far as it was fed (RFC 5321 6.3)."""
+        return self._scan.received
+
+    def head(self):
+        """The first whole lines of the message's own header, as mboxrd text with LF line ends.
+
+        At most REPORT_HEAD octets; b"" without `keep_head`. Right after `commit` too, as long as
+        nobody else has used the block.
+        """
+        if self._head is not None:
+            return self._head
+        block, start = self._block, self._head_at
+        end = min(self._state[mboxrd.TARGET], start + limits.REPORT_HEAD)
+        blank = block.find(b"\n\n", start - 1, end)
+        if blank < 0:
+            blank = block.rfind(b"\n", start - 1, end)
+        return bytes(block[start : blank + 1])
 
     @property
     def full(self):
@@ -86,13 +126,17 @@ class Delivery:
     def discard(self):
         """Forget what the block holds: the rest of a refused message is only drained."""
         self._state[mboxrd.TARGET] = 0
+        self._scan.ended = True
+        self._head = self._head or b""
 
     def spill(self):
         """Write one whole block for each mailbox. Raises OSError; then call `abort`."""
         if self._large is None:
+            self._head = self.head()
             self._large = []
             for mailbox in self._mailboxes:
                 self._large.append(mailbox.begin())
+        self._scan.spilled(self._block, limits.CARD_BLOCK)
         view = self._view
         whole = view[: limits.CARD_BLOCK]
         for large in self._large:
@@ -108,6 +152,7 @@ class Delivery:
 
         Raises OSError when any mailbox failed; then no mailbox has it.
         """
+        self.finish()
         if self._state[mboxrd.TARGET] >= limits.CARD_BLOCK:
             self.spill()
         length = self._state[mboxrd.TARGET] + 1
@@ -127,13 +172,22 @@ class Delivery:
                     large.commit(self._uid_at, self._from_line, self.octets, self._date)
                     done.append(large.mailbox)
                     self._large.pop()
-        except OSError:
+        except BaseException:  # a MemoryError too
             # Nobody was told of the copies that did get through: they go again, or the sender's
             # next try would bring them twice.
             for mailbox in done:
                 mailbox.retract()
             self.abort()
             raise
+
+    def leave_out(self, mailbox):
+        """Before the commit: no copy for this mailbox."""
+        self._mailboxes.remove(mailbox)
+        for large in self._large or ():
+            if large.mailbox is mailbox:
+                large.abort()
+                self._large.remove(large)
+                break
 
     def abort(self):
         """Free what was written; nothing of the message remains."""

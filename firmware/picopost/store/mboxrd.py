@@ -10,17 +10,21 @@ What RFC 5321 2.3.8 forbids is let in, and goes out again as the RFC wants it:
   and no such line ends the data, or two servers could disagree on where a message ends (SMTP
   smuggling). Only CRLF dot CRLF ends the data.
 - a bare CR, a NUL and octets above 127 pass as they are.
+
+Text that comes in chunks by BDAT (RFC 3030) is the same but for dots, which mean nothing in it:
+a CRLF leads to where a bare LF leads, and the caller knows where the text ends.
 """
 
 from picopost.store.mboxrd_state import (  # noqa: F401  also for who imports this module
-    BARE_CR, BARE_LF, CR_HELD, DOT_CR_HELD, DOT_HELD, EIGHT_BIT, ENDED, FLAGS, FROM_HELD, IN_BODY,
-    LINES, MIDDLE, NUL, OCTETS, PHASE, QUOTABLE, QUOTE_HELD, QUOTED_FROM_HELD, SOURCE, START,
-    TARGET, finish_send, new_receiving, new_sending,
+    AFTER_CRLF, BARE_CR, BARE_LF, CR_HELD, DOT_CR_HELD, DOT_HELD, EIGHT_BIT, ENDED, FLAGS,
+    FROM_HELD, IN_BODY, LINES, MIDDLE, NUL, OCTETS, PHASE, QUOTABLE, QUOTE_HELD, QUOTED,
+    QUOTED_FROM_HELD, SOURCE, START, TARGET, finish_receive, finish_send, new_receiving,
+    new_sending,
 )
 
 
 def receive(state, source, end, target, limit):
-    """Turn SMTP DATA into mboxrd text, from source[state[SOURCE]:end] to target[state[TARGET]:].
+    """Turn SMTP's text into mboxrd's, from source[state[SOURCE]:end] to target[state[TARGET]:].
 
     `source` and `target` are bytearrays. Returns when `source` is used up, when fewer than 8
     octets are free in `target` before `limit`, or behind the line that ends the data, which is
@@ -29,6 +33,7 @@ def receive(state, source, end, target, limit):
     begin = at = state[SOURCE]
     to = state[TARGET]
     phase = state[PHASE]
+    after_crlf = state[AFTER_CRLF]
     flags = state[FLAGS]
     octets = state[OCTETS] - to
     full = limit - 7
@@ -43,7 +48,7 @@ def receive(state, source, end, target, limit):
                 to += len(text)
                 octets += cut - len(text)
                 if run[cut - 1] == 10:
-                    phase = START
+                    phase = after_crlf
                 continue
         c = source[at]
         at += 1
@@ -60,7 +65,7 @@ def receive(state, source, end, target, limit):
             target[to] = 10
             to += 1
             octets += 1
-            phase = START
+            phase = after_crlf
         elif phase == CR_HELD:
             target[to] = 13
             to += 1
@@ -79,11 +84,11 @@ def receive(state, source, end, target, limit):
             phase = DOT_CR_HELD
         elif phase == START and c == 46:
             phase = DOT_HELD
-        elif phase < FROM_HELD:  # QUOTABLE, after START and DOT_HELD too
-            phase = QUOTABLE
+        elif phase < FROM_HELD:  # QUOTABLE or QUOTED, or START or DOT_HELD and no dot
             if c == 62:
                 target[to] = 62
                 to += 1
+                phase = QUOTED
             elif c == 70:
                 phase = FROM_HELD
             else:

@@ -8,7 +8,7 @@ from micropython import const
 
 from picopost.store.mboxrd_state import (  # noqa: F401  for who imports this module
     BARE_CR, BARE_LF, EIGHT_BIT, ENDED, FLAGS, IN_BODY, LINES, NUL, OCTETS, PHASE, SOURCE,
-    TARGET, finish_send, new_receiving, new_sending,
+    TARGET, finish_receive, finish_send, new_receiving, new_sending,
 )
 
 # mboxrd_state's numbers again: viper inlines only what is const in its own file.
@@ -18,6 +18,7 @@ _TARGET = const(2)
 _OCTETS = const(3)
 _FLAGS = const(4)
 _ENDED = const(5)
+_AFTER_CRLF = const(6)
 _LINES = const(6)
 _IN_BODY = const(7)
 _BARE_LF = const(1)
@@ -30,7 +31,8 @@ _CR_HELD = const(2)
 _DOT_HELD = const(3)
 _DOT_CR_HELD = const(4)
 _QUOTABLE = const(5)
-_FROM_HELD = const(6)
+_QUOTED = const(6)
+_FROM_HELD = const(7)
 _QUOTE_HELD = const(2)
 _QUOTED_FROM_HELD = const(3)
 
@@ -76,7 +78,7 @@ def receive(to: ptr8, at: ptr8, end: int, target: ptr8, limit: int):
                 if c == _LF:
                     to[0] = _LF
                     octets += 1
-                    phase = _START
+                    phase = state[_AFTER_CRLF]
                 else:
                     to[0] = _CR
                     flags |= _BARE_CR
@@ -103,10 +105,11 @@ def receive(to: ptr8, at: ptr8, end: int, target: ptr8, limit: int):
                 at = ptr8(int(at) - 1)
                 phase = _CR_HELD
                 continue
-            if phase == _QUOTABLE:
+            if phase < _FROM_HELD:  # QUOTABLE or QUOTED
                 if c == _QUOTE:
                     to[0] = _QUOTE
                     to = ptr8(int(to) + 1)
+                    phase = _QUOTED
                     continue
                 if c == _F:
                     phase = _FROM_HELD
