@@ -9,14 +9,22 @@ import signal
 import time
 from pathlib import Path
 
-from host_tools import accounts, boards, events, firmware_build
+from host_tools import accounts, boards, events, firmware_build, tls_identity
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.lan import PortError
 from host_tools.errors import UserError
 
-PORTS = {"smtp": 25, "pop3": 110}
+# What the firmware calls its services in the event `ready`, by port; SMTP at another port is
+# called smtp<port>.
+SERVICES = {25: "smtp", 110: "pop3", 465: "smtps", 587: "submission"}
+_DEFAULT_PORTS = tuple(SERVICES)  # as firmware/picopost/settings.py has them
+_POP3_PORT = 110
+# How a person sets up a device or a mail program for each of them.
+_SHOWN = {"smtp": "SMTP (no login, STARTTLS)", "pop3": "POP3", "smtps": "SMTP (login, SSL/TLS)",
+          "submission": "SMTP (login, STARTTLS)"}
 _DEFAULT_USER = "me"
+_DEFAULT_HOSTNAME = "picopost"  # as firmware/picopost/settings.py has it
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,16 +64,17 @@ def run(options: argparse.Namespace) -> int:
     except accounts.AccountError as error:
         raise UserError(str(error)) from error
     heap_kib = _heap(options.heap)
+    identity = _identity(card_path, settings)
     flash = card_path.with_suffix(".flash")
     with _card(card_path) as card:
-        prepare_flash(flash, definition, settings, lines)
+        prepare_flash(flash, definition, settings, lines, identity)
         board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib,
                               options.main and options.main.resolve())
         try:
-            board.claim(list(PORTS.values()))
+            board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: board.stop())
-            show = _Json(options) if options.json else _Text(options, users, card_path)
+            show = _Json(options) if options.json else _Text(options, users, card_path, identity)
             status = board.run(show.line)
         except PortError as error:
             raise UserError(f"{error}; choose another --port-offset") from error
@@ -106,6 +115,34 @@ def _settings(given: list[str]) -> dict:
     return settings
 
 
+def _ports(settings: dict) -> list[int]:
+    """The board's ports; those of `listeners` that are none are for the firmware to refuse."""
+    listeners = settings.get("listeners")
+    if not isinstance(listeners, dict):
+        return list(_DEFAULT_PORTS)
+    return [_POP3_PORT, *(int(port) for port in listeners
+                          if port.isdigit() and 0 < int(port) < 65536)]
+
+
+def _outside(event: dict, offset: int) -> dict[str, int]:
+    """{service: outside port} of an event `ready`, which loses these fields."""
+    names = [name for name, value in event.items()
+             if isinstance(value, int) and (name in SERVICES.values() or name[:4] == "smtp")]
+    return {name: offset + event.pop(name) for name in names}
+
+
+def _identity(card_path: Path, settings: dict) -> tuple[bytes, bytes] | None:
+    """Key and certificate, kept beside the card; None for a host name that can have none."""
+    hostname = settings.get("hostname", _DEFAULT_HOSTNAME)
+    folder = card_path.with_suffix(".tls")
+    try:
+        return tls_identity.keep(folder, str(hostname), ("127.0.0.1",))
+    except ValueError:
+        return None  # the firmware says what is wrong with that name
+    except OSError as error:
+        raise UserError(f"TLS key {folder}: {error.strerror}") from error
+
+
 def _heap(given: str | None) -> int | None:
     if given is None:
         return None
@@ -134,17 +171,19 @@ class _Json:
         """Print one console line."""
         event = events.parse(text) or {"event": "console", "text": text}
         if event["event"] == "ready":
-            event["ports"] = {service: self._offset + event.pop(service) for service in PORTS}
+            event["ports"] = _outside(event, self._offset)
         print(json.dumps(event), flush=True)
 
 
 class _Text:
     """Events for a person: how to use the appliance once it is ready, then a line each."""
 
-    def __init__(self, options: argparse.Namespace, users: list[tuple[str, str]], card: Path):
+    def __init__(self, options: argparse.Namespace, users: list[tuple[str, str]], card: Path,
+                 identity: tuple[bytes, bytes] | None):
         self._offset = options.port_offset
         self._users = users
         self._card = card
+        self._identity = identity
 
     def line(self, text: str) -> None:
         """Print one console line."""
@@ -162,13 +201,18 @@ class _Text:
 
     def _introduce(self, event: dict) -> None:
         name, password = self._users[0]
-        smtp, pop3 = (self._offset + PORTS[service] for service in ("smtp", "pop3"))
+        ports = _outside(event, self._offset)
         address = f"{name}@{event['hostname']}"
         print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
               f" card {self._card}")
-        print(f"  SMTP  127.0.0.1 port {smtp}\n  POP3  127.0.0.1 port {pop3}")
+        for service, port in sorted(ports.items(), key=lambda item: item[1]):
+            print(f"  {_SHOWN.get(service, 'SMTP'):<28} 127.0.0.1 port {port}")
         for user, secret in self._users:
             print(f"  user  {user}   password  {secret}")
+        if self._identity:
+            print("  TLS certificate, SHA-256 fingerprint:\n    "
+                  + tls_identity.fingerprint(self._identity[1]))
+        smtp, pop3 = ports.get("smtp") or next(iter(ports.values())), ports["pop3"]
         print(f"Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS "
               f"smtp://127.0.0.1:{smtp} --mail-from you@example.com --mail-rcpt {address} -T -")
         print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user '{name}:{password}'")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import firmware_build, vm
+from host_tools import firmware_build, tls_identity, vm
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
 from host_tools.emulator.chips.sd_card import SDCard
@@ -174,11 +174,18 @@ class EmulatedBoard:
                 pass  # it has ended by itself
 
 
-def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str]) -> None:
-    """Lay out the board's flash: its definition, settings and accounts; nothing of old stays."""
+def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str],
+                  tls: tuple[bytes, bytes] | None = None) -> None:
+    """Lay out the board's flash, of which nothing old stays: its definition, settings, accounts,
+    and `tls`, the DER of a private key and of its certificate."""
     if flash.exists():
         shutil.rmtree(flash)
     flash.mkdir(parents=True)
     (flash / "board.json").write_text(json.dumps(definition))
     (flash / "settings.json").write_text(json.dumps(settings))
     (flash / "accounts.txt").write_text("\n".join([*accounts, ""]))
+    if tls:
+        for name, octets in zip((tls_identity.KEY, tls_identity.CERTIFICATE), tls, strict=True):
+            path = flash / name
+            path.touch(mode=0o600)
+            path.write_bytes(octets)

@@ -40,6 +40,8 @@ class PortError(OSError):
 class TcpListener(Protocol):
     """A chip's socket in LISTEN."""
 
+    number: int
+
     def accepted(self, connection: Connection) -> None:
         """A peer's SYN was answered; the socket must call leave() before it returns."""
 
@@ -223,7 +225,9 @@ class Lan:
             except ConnectionAbortedError:
                 continue  # reset while in the backlog: BSD's kernels keep it to themselves
             address = NETWORK + socket.inet_aton(host)[3:]
-            listener.waiting[0].accepted(self._connection(endpoint, address, port))
+            # The datasheet does not say which of several sockets gets a SYN; the lowest here.
+            first = min(listener.waiting, key=lambda waiting: waiting.number)
+            first.accepted(self._connection(endpoint, address, port))
 
     def _connection(self, endpoint: socket.socket, address: bytes, port: int) -> Connection:
         connection = Connection(self._selector, lambda: self.link_up, endpoint, address, port)

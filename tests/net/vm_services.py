@@ -1,7 +1,10 @@
 # Runs inside the MicroPython VM: a link, and services for its tests. See wiznet_bench.py.
+import gc
+
+gc.threshold(16_384)  # as main.py
+
 import asyncio
 import binascii
-import gc
 import sys  # noqa: F401 (this and the next: for the tests' expressions)
 
 import machine  # noqa: F401

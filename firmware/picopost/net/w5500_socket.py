@@ -33,23 +33,61 @@ class Connection:
         """The link saw news of this socket: whoever waits shall look again."""
         self._news.set()
 
+    def read_now(self, buf):
+        """As `readinto`, but None when nothing is there."""
+        chip = self._chip
+        count = chip.receive(self._open_number(), buf)
+        if count:
+            return count
+        status = chip.registers.status
+        if status == w5500.CLOSE_WAIT:
+            return 0
+        self._check(status)
+        self._news.clear()  # here, not before the wait: news of in between must not get lost
+        return None
+
+    def write_now(self, buf):
+        """Octets taken of `buf`, which is not empty; None when there is no room for any.
+
+        Raises OSError as `write` does.
+        """
+        return self._send(memoryview(buf), 0)
+
+    def _send(self, view, start):
+        count = self._chip.send(self._open_number(), view, start)
+        if count:
+            self._link.quiet = 0
+            return count
+        self._check(self._chip.registers.status)
+        self._news.clear()
+        return None
+
+    def wait_readable(self):
+        """Awaitable: until `read_now`, which has just returned None, is worth another try."""
+        return self._news.wait()
+
+    async def wait_writable(self):
+        """Until `write_now`, which has just returned None, is worth another try."""
+        # The chip reports no room that grows: the link wakes those who want some at each poll.
+        link, bit = self._link, 1 << self._open_number()
+        link.room_wanted |= bit
+        try:
+            await self._news.wait()
+        finally:
+            link.room_wanted &= ~bit
+
     async def readinto(self, buf):
         """Read 1 to len(buf) octets into `buf`, as many as are there; 0 at the end of stream.
 
         Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
         """
         while True:
-            chip = self._chip
-            count = chip.receive(self._open_number(), buf)
-            if count:
-                await asyncio.sleep_ms(0)  # a stream that never runs dry must not starve others
+            count = self.read_now(buf)
+            if count is not None:
+                if count:
+                    await asyncio.sleep_ms(0)  # a stream that never runs dry must not starve others
                 return count
-            status = chip.registers.status
-            if status == w5500.CLOSE_WAIT:
-                return 0
-            self._check(status)
-            self._news.clear()
-            await self._news.wait()
+            await self.wait_readable()
 
     async def write(self, buf):
         """Send all of `buf`; returns when the chip has its last octet, not when the peer has.
@@ -60,24 +98,12 @@ class Connection:
         total = len(view)
         done = 0
         while done < total:
-            count = self._chip.send(self._open_number(), view, done)
+            count = self._send(view, done)
             if count:
                 done += count
-                self._link.quiet = 0
                 await asyncio.sleep_ms(0)
-                continue
-            self._check(self._chip.registers.status)
-            await self._room()
-
-    async def _room(self):
-        # The chip reports no room that grows: the link wakes those who want some at each poll.
-        link, bit = self._link, 1 << self._number
-        link.room_wanted |= bit
-        try:
-            self._news.clear()
-            await self._news.wait()
-        finally:
-            link.room_wanted &= ~bit
+            else:
+                await self.wait_writable()
 
     def _open_number(self):
         if self._number is None:

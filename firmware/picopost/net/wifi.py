@@ -43,22 +43,38 @@ class Connection:
         sock.setblocking(False)
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
+    def read_now(self, buf):
+        """As `readinto`, but None when nothing is there."""
+        return self._socket.readinto(buf)
+
+    def write_now(self, buf):
+        """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
+        return self._socket.write(buf)
+
+    def wait_readable(self):
+        """Awaitable: until `read_now` is worth a try."""
+        return _readable(self._socket)
+
+    def wait_writable(self):
+        """Awaitable: until `write_now` is worth a try."""
+        return _writable(self._socket)
+
     async def readinto(self, buf):
         """One to len(buf) octets; 0 at the end of the stream. OSError when the peer vanished."""
         while True:
             await _readable(self._socket)
-            count = self._socket.readinto(buf)
+            count = self.read_now(buf)
             if count is not None:
                 return count
 
     async def write(self, buf):
         """All of `buf`, at the peer's pace. OSError when it vanished."""
-        sent = self._socket.write(buf) or 0
+        sent = self.write_now(buf) or 0
         if sent < len(buf):
             view = memoryview(buf)
             while sent < len(buf):
                 await _writable(self._socket)
-                sent += self._socket.write(view[sent:]) or 0
+                sent += self.write_now(view[sent:]) or 0
         else:
             await asyncio.sleep_ms(0)  # nobody waits for one fast reader
 

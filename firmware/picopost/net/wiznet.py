@@ -2,7 +2,8 @@
 
 The chip has eight sockets. Socket 0 is for DHCP; each of the other seven is either a session's
 or listens, since a SYN that finds no listener is refused, and of several clients that come at
-once each needs its own.
+once each needs its own. Where fewer sockets are free than there are ports, the ports served first
+keep theirs: a client of another one is refused, and tries again.
 One task polls: SIR says in one SPI call which sockets have news. Beside that a patrol looks at
 one socket after the other whatever SIR says, so that no state of the chip lasts unseen.
 """
@@ -22,7 +23,6 @@ _RESET = const(1)  # ms low (the datasheet asks for 500 us), then as long for th
 _CHECK = const(10)  # ms between two looks while the link comes up
 _BUSY = const(1)  # ms between two polls; an idle one costs one SPI call, 50 us
 _IDLE = const(10)
-_LISTENERS = const(2)  # for each port if they suffice; what is left over is the first port's
 _QUIET_POLLS = const(200)  # without news, then the link counts as idle
 
 
@@ -203,15 +203,16 @@ class Link:
         """Make a free socket listen where it is wanted most."""
         self._listening[number] = 0
         if self._ports:
-            port = min(self._ports, key=self._satisfied)
+            port = self._ports[0]  # which gets what no other one lacks, for bursts of clients
+            for other in self._ports:
+                if other not in self._listening:
+                    port = other
+                    break
             self.chip.listen(number, port)
             self._listening[number] = port
 
-    def _satisfied(self, port):
-        return min(self._listening.count(port), _LISTENERS)
-
     def _balance(self):
-        """Open the free sockets, and let a port that has too few listeners get some."""
+        """Open the free sockets, and let a port that has no listener get one."""
         try:
             for number in range(_DATAGRAMS + 1, w5500.SOCKETS):
                 if not (self._connections[number] or self._listening[number]):
@@ -223,10 +224,18 @@ class Link:
 
     def _move_listener(self):
         counts = [self._listening.count(port) for port in self._ports]
-        fewest, most = min(counts), max(counts)
-        if fewest >= _LISTENERS or most <= fewest + 1:
+        if 0 not in counts:
             return False
-        number = self._listening.index(self._ports[counts.index(most)])
+        needy = counts.index(0)
+        giver = len(counts) - 1
+        while counts[giver] != max(counts):
+            giver -= 1
+        if not counts[giver] or counts[giver] < 2 and giver < needy:
+            return False  # there are too few for all; those served first keep theirs
+        # Of several the last, which gets a client last: a SYN may come before it has moved.
+        number = w5500.SOCKETS - 1
+        while self._listening[number] != self._ports[giver]:
+            number -= 1
         if self.chip.look(number).status != w5500.LISTENING:
             return False  # it has just got a client
         self._listen(number)
