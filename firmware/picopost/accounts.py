@@ -7,6 +7,8 @@ PBKDF2-HMAC-SHA256 (RFC 8018 section 5.2), 32 octets. The host tools write the f
 import asyncio
 import binascii
 import hashlib
+from collections import OrderedDict
+
 from micropython import const
 
 PATH = "accounts.txt"
@@ -20,8 +22,8 @@ class AccountsError(ValueError):
 
 
 def read(path=PATH):
-    """{name: (iterations, salt, key)} from the file; raises AccountsError or OSError."""
-    accounts = {}
+    """{name: (iterations, salt, key)} in the file's order; raises AccountsError or OSError."""
+    accounts = OrderedDict()
     with open(path) as file:
         for number, line in enumerate(file, 1):
             line = line.strip()

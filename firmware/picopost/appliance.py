@@ -7,15 +7,15 @@ import sys
 import machine
 import micropython
 
-from picopost import accounts, event_log, limits
-from picopost import settings as settings_file
+from picopost import accounts, event_log, limits, unload
+from picopost.net.failures import Failures
+from picopost.net.identity import Identity
 from picopost.net.server import Server
 from picopost.post_office import PostOffice
 from picopost.store.sd_card import SdCard
 from picopost.store.volume import Volume
 
 _ROOT = "/sd"
-_SMTP_PORT = 25
 _POP3_PORT = 110
 
 
@@ -89,18 +89,18 @@ async def _join(link):
         await asyncio.sleep_ms(limits.LINK_RETRY)
 
 
-def _smtp(office):
-    from picopost.smtp import replies, session
+def _services(office, settings, identity):
+    """[(port, Service)], the most wanted first: a link with few listeners serves these longest."""
+    from picopost.pop3.service import Pop3Service
+    from picopost.smtp.policy import Policies
+    from picopost.smtp.service import SmtpService
 
-    refusal = replies.format(replies.TOO_MANY_SESSIONS, office.hostname.encode(), False)
-    return lambda channel: session.Session(channel, office), refusal
-
-
-def _pop3(office):
-    from picopost.pop3 import session
-
-    return (lambda channel: session.Session(channel, office),
-            b"-ERR [SYS/TEMP] too many sessions, try again later\r\n")
+    failures = Failures()
+    policies = Policies(settings["listeners"], settings["clients"], identity is not None)
+    services = [(port, SmtpService(port, office, policies, failures, identity))
+                for port in policies.ports()]
+    services.insert(1, (_POP3_PORT, Pop3Service(office, policies, failures)))
+    return services
 
 
 async def _console():
@@ -114,6 +114,7 @@ async def _console():
 
 async def _serve(board, settings, known):
     office = PostOffice(settings, known, _ROOT)
+    identity = Identity.load()
     await _take_card(board, office)
     link = _link(board, settings)
     tasks = []
@@ -121,10 +122,12 @@ async def _serve(board, settings, known):
         await _join(link)
         office.use_address(link.address)
         server = Server(link)
-        server.serve(_SMTP_PORT, "smtp", *_smtp(office))
-        server.serve(_POP3_PORT, "pop3", *_pop3(office))
+        ports = {}
+        for port, service in _services(office, settings, identity):
+            server.serve(port, service)
+            ports[service.name] = port
         event_log.log("ready", board=board["name"], hostname=office.hostname,
-                      address=link.address, smtp=_SMTP_PORT, pop3=_POP3_PORT)
+                      address=link.address, tls=identity.fingerprint if identity else "", **ports)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)
@@ -152,14 +155,22 @@ async def _run(board, settings, known):
             pass
 
 
+def _configuration():
+    """(settings, accounts). What checks the settings is not needed again, and leaves the heap."""
+    from picopost import settings
+
+    read = settings.read()
+    known = accounts.read()
+    settings.check_accounts(read, known)
+    unload("picopost.settings")
+    return read, known
+
+
 def main():
     """Run until Ctrl-C. Raises SettingsError or AccountsError, and what nothing could handle."""
     with open("board.json") as file:
         board = json.load(file)
-    settings = settings_file.read()
-    known = accounts.read()
-    if settings["catch_all"] is not None and settings["catch_all"] not in known:
-        raise settings_file.SettingsError("catch_all must name an account")
+    settings, known = _configuration()
     micropython.kbd_intr(-1)  # Ctrl-C comes to _console instead: never inside a card write
     try:
         asyncio.run(_run(board, settings, known))

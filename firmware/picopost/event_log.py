@@ -11,34 +11,40 @@ import sys
 from picopost import clock
 
 
-# Keyword arguments come in no order; a reader wants who, what, and last why.
-_ORDER = ("peer", "service", "user", "mailbox", "message", "segment", "octets")
+# Keyword arguments come in no order; a reader wants who, what, and last why and what to do.
+_ORDER = ("peer", "device", "helo", "service", "user", "mailbox", "message", "segment", "octets")
+_LAST = ("why", "advice")
+
+
+def text(octets):
+    """What came from a wire, as text that a terminal may be shown: Latin-1, which never fails."""
+    return "".join([chr(octet) if 0x20 <= octet < 0x7F or octet > 0x9F else "?"
+                    for octet in octets])
 
 
 def _shown(value):
     if isinstance(value, int):
         return str(value)
     if isinstance(value, (bytes, bytearray)):
-        value = "".join([chr(octet) for octet in value])  # Latin-1, which never fails
-    text = str(value)
-    for character in text:
+        value = text(value)
+    value = str(value)
+    for character in value:
         if not "!" <= character <= "~" or character in '"=':
-            return json.dumps(text)
-    if not text or text.isdigit():
-        return '"' + text + '"'  # bare digits are numbers
-    return text
+            return json.dumps(value)
+    if not value or value.isdigit():
+        return '"' + value + '"'  # bare digits are numbers
+    return value
 
 
 def log(event, **fields):
     """Print one event. `fields` are numbers, str or bytes."""
     stamp = clock.now()
     parts = ["%d" % stamp, event]
-    for name in _ORDER:
-        if name in fields:
-            parts.append(f"{name}={_shown(fields[name])}")
-    for name in sorted(fields):
-        if name not in _ORDER:
-            parts.append(f"{name}={_shown(fields[name])}")
+    others = [name for name in sorted(fields) if name not in _ORDER and name not in _LAST]
+    for names in (_ORDER, others, _LAST):
+        for name in names:
+            if name in fields:
+                parts.append(f"{name}={_shown(fields[name])}")
     print(" ".join(parts))
 
 

@@ -9,17 +9,30 @@ from micropython import const
 # The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
 # (DHCP renewal, DNS, time).
 WIZNET_SESSIONS = const(5)
-# lwIP has room for more connections; heap decides: a session costs about 8 KB.
-WIFI_SESSIONS = const(6)
+# lwIP has room for more connections; the heap decides: a session costs about 8 KB, and one for TLS
+# 23 KB more.
+WIFI_SESSIONS = const(5)
 # One session's buffer for what arrives: one full W5500 receive memory (2 KB a socket), so one
 # burst empties it. Commands are read in it too, so it also bounds a command line.
 RECEIVE_BUFFER = const(2048)
 # One session's block for what goes to or comes from the card: eight sectors, written in one
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
-# RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters; RFC 4954 needs 12,288
-# for AUTH, which no mechanism here uses. Longer lines are drained and answered with 500.
+# RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters: the longest MAIL has a path
+# of 256 octets, ENVID of 100 and AUTH of 500 beside short ones, the longest RCPT a path and ORCPT
+# of 500. RFC 4954 wants 12,288 for AUTH, which PLAIN and LOGIN do not need. Longer lines are
+# drained and answered with 500.
 MAX_COMMAND_LINE = const(1024)
+# RFC 3461 4.4 and 4.2.
+MAX_ENVELOPE_ID = const(100)
+MAX_ORIGINAL_RECIPIENT = const(500)
+# Paths and ORCPTs kept in one transaction for reports to its sender (RFC 3461): some 60
+# recipients; 452 beyond, and the sender goes on with the others in a further transaction.
+MAX_NOTICES = const(2048)
+# BDAT's count: nine digits, since no chunk of 1 GB can be taken and more would be no small integer.
+MAX_CHUNK_DIGITS = const(9)
+# A user name in AUTH: an account (32) with our domain behind it, as some programs send it.
+MAX_USER = const(128)
 # RFC 2449 4: 255 octets including CRLF.
 MAX_POP3_LINE = const(255)
 # RFC 1939 3: an argument has up to 40 characters. Kept from USER to the end of a session.
@@ -27,6 +40,12 @@ MAX_POP3_USER = const(40)
 # One line of a LIST or UIDL: a number of ten digits, a space, a unique-id of 70 octets (RFC
 # 1939 7), CRLF. A listing is sent in buffers that have this much room left for each line.
 MAX_POP3_LISTING_LINE = const(83)
+
+# Connections that are being told why they get no session, each for CLOSING at most; one more is
+# dropped without a word.
+MAX_REFUSALS = const(4)
+# Room that a delivery report wants in its mailbox: four card blocks, which 100 recipients need.
+MAX_REPORT = const(16_384)
 
 # --- store ----------------------------------------------------------------------------------
 # A shared segment takes no more messages from here on: a seek walks at most 8 FAT links of
@@ -43,12 +62,21 @@ MAX_MESSAGE_SIZE = const(50 * 1024 * 1024)
 # Our own From_, Return-Path and Received lines: a path of 256 twice (RFC 5321 4.5.3.1.3), one
 # forward path, a HELO name and the fixed words.
 MAX_TRACE = const(1280)
+# Received fields of a message that is taken in. RFC 5321 6.3: a threshold of at least 100, beyond
+# which a message travels in a circle.
+MAX_RECEIVED = const(100)
 
 # --- waiting --------------------------------------------------------------------------------
 # RFC 5321 4.5.3.2.7 asks the server to wait 5 minutes for a command.
 SMTP_IDLE = const(300_000)
 # Between two pieces of a message's data.
 SMTP_DATA_IDLE = const(180_000)
+# A message may take this long and a second for each 256 octets: devices' modems are slow, but
+# one that drips only holds a session.
+SMTP_DATA_GRACE = const(120_000)
+SMTP_DATA_RATE_BITS = const(8)
+# A session that has not sent a letter, or begun one, for this long is closed: NOOPs keep no seat.
+SMTP_UNPRODUCTIVE = const(900_000)
 # RFC 1939 3: an autologout timer of at least 10 minutes.
 POP3_IDLE = const(600_000)
 # Before login nothing asks for patience.
@@ -59,8 +87,29 @@ WRITE_IDLE = const(120_000)
 CLOSING = const(3_000)
 # Failed commands, then the session is closed (Postfix: smtpd_hard_error_limit 20).
 MAX_ERRORS = const(20)
+# Commands that move no mail between two letters; each one more is an error (Postfix:
+# smtpd_junk_command_limit 100).
+MAX_JUNK = const(100)
+# Recipients that were told 452; each one more is an error (Postfix: 1000).
+RECIPIENT_OVERSHOOT = const(1000)
+# Errors without a penalty: devices probe with a few commands that nobody knows. From there on
+# the reply to each error waits longer by a step, which costs a client that goes on to
+# MAX_ERRORS 5 s, and holds up nobody else.
+FREE_ERRORS = const(5)
+ERROR_DELAY = const(50)
 # Failed logins of one connection.
 MAX_LOGIN_FAILURES = const(3)
+# From the second failed login of an address on, over all its connections, an answer waits; twice
+# as long each time. Forgotten after a quarter of an hour without one.
+LOGIN_DELAY = const(500)
+MAX_LOGIN_DELAY = const(8_000)
+FAILURES_KEPT = const(900_000)
+# Addresses whose failures are counted: more at once are no LAN any more; the oldest goes first.
+MAX_FAILING = const(16)
+# Sessions of one address at once, by default: one seat is left for others (`sessions_per_address`).
+SESSIONS_PER_ADDRESS = const(4)
+# How long who must wait for the greeting is listened to (Postfix: postscreen_greet_wait 2 to 6 s).
+GREET_WAIT = const(2_000)
 # RFC 5321 4.5.3.1.1 to 4.5.3.1.3: what a receiver must take, and no more, since paths are kept
 # for the time of a transaction. The path's 256 count its angle brackets.
 MAX_LOCAL_PART = const(64)
@@ -83,6 +132,12 @@ CARD_TIME = const(10_000)
 # Of one MAIL or RCPT command: all that are registered for one fit. A line of MAX_COMMAND_LINE
 # could hold 500, which would take longer to parse than the loop may be held up.
 MAX_PARAMETERS = const(8)
+# Of a message's header, quoted in a delivery report: enough for From, To, Subject, Date and
+# Message-ID behind a Received or two; kept from the first block to the end of the message.
+REPORT_HEAD = const(1024)
+# Of one value in a delivery report. RFC 3461 4.2 gives ORCPT 500 octets, the longest there is;
+# with its name it stays below RFC 5321's 1000 octets a line.
+REPORT_VALUE = const(512)
 # --- room on the card -----------------------------------------------------------------------
 # What is left free: FAT's own blocks, index growth, and mail that is on its way already.
 MIN_FREE = const(1024 * 1024)
@@ -119,3 +174,23 @@ LINK_RETRY = const(1_000)
 SWEEP_SEGMENTS = const(192)
 # Dead records that an index keeps before it is written anew: a step of its growth.
 INDEX_SLACK = const(128)
+# --- TLS ------------------------------------------------------------------------------------
+# On a board a session takes 23 KB of the heap: 16,717 octets for a record that comes, 4,429 for
+# one that goes, and 2 KB more. Room for one is kept from the start; a second takes what it finds.
+TLS_SESSIONS = const(2)
+TLS_BUFFERS = (16_720, 4_432)
+# For who comes when there is no room: sessions are short, and clients wait longer than this.
+TLS_WAIT = const(8_000)
+# Between two looks for the room of one, where it was lost: each collects all garbage.
+TLS_SEARCH = const(200)
+# For the first octet of a handshake where TLS begins at once, and for all of one: a small device
+# computes for 5 to 10 s.
+TLS_HELLO = const(10_000)
+TLS_HANDSHAKE = const(20_000)
+# Between two commands of a session in TLS: others wait for its room.
+TLS_IDLE = const(60_000)
+# Free beside that while a handshake computes: 3.6 KB of large numbers at its peak (P-256), each
+# in a piece of its own, and what others take meanwhile.
+TLS_HANDSHAKE_ROOM = const(6144)
+# A P-256 key takes 121 octets, a certificate with several names 500.
+TLS_FILE = const(4096)

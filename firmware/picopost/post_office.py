@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from picopost import accounts, event_log, limits
+from picopost import accounts, event_log, limits, unload
 from picopost.smtp import replies
 from picopost.store.index import IndexDamaged
 from picopost.store.mailbox import Mailbox
@@ -15,10 +15,17 @@ class PostOffice:
     def __init__(self, settings, known, root):
         self.hostname = settings["hostname"]
         self.max_message_size = settings["max_message_size"]
+        self.sessions_per_address = settings["sessions_per_address"]
         self._domains = [domain.lower().encode() for domain in settings["domains"]]
         self._domains.append(self.hostname.lower().encode())
         self._domains.append(self.hostname.lower().encode() + b".local")
         self._catch_all = settings["catch_all"]
+        self._default_mailbox = settings["default_mailbox"]
+        self._delimiter = (settings["recipient_delimiter"] or "").encode()
+        self._aliases = {}
+        for name, means in settings["aliases"].items():
+            self._aliases[name.lower().encode()] = (
+                tuple(means) if isinstance(means, list) else (means,))
         self._rules = settings["mailboxes"]
         self._accounts = known
         self._root = root
@@ -51,6 +58,8 @@ class PostOffice:
                 self._mailboxes[name] = mailbox
             except IndexDamaged as error:
                 event_log.log("mailbox_closed", mailbox=name, why=str(error))
+        for module in ("recovery", "index_builder", "segment_scan", "rebuild"):
+            unload("picopost.store." + module)
 
     def close(self):
         """Let go of all files; what was acknowledged is on the card already. Never raises."""
@@ -71,24 +80,49 @@ class PostOffice:
         self._domains.append(address.encode())  # as devices write it
 
     def resolve(self, local_part, domain):
-        """The mailbox that a mail address means, or None.
+        """The mailboxes that a mail address means, a tuple; () for none.
 
-        The catch-all takes what nobody else takes, at any domain: devices that cannot be given
-        another address send to somebody@example.com. Nothing is passed on to that domain.
+        In this order: an alias for the whole address, wherever its domain; at our domains an
+        account, an alias, both again without what follows the delimiter, postmaster (RFC 5321
+        4.5.1), the catch-all; the default mailbox, which takes what nobody else takes, at any
+        domain: devices that cannot be given another address send to somebody@example.com.
+        Nothing is passed on to that domain.
         """
-        if domain and domain.lower() not in self._domains:
-            return self._catch_all
         name = local_part.lower()
+        if self._aliases:
+            found = self._aliases.get(name + b"@" + domain)
+            if found:
+                return found
+        if not domain or domain in self._domains:
+            found = self._named(name)
+            if not found and self._delimiter and self._delimiter in name:
+                found = self._named(name[:name.find(self._delimiter)])
+            if found:
+                return found
+            if name == b"postmaster" and self._accounts:
+                return (self._default_mailbox or self._catch_all or next(iter(self._accounts)),)
+            if self._catch_all:
+                return (self._catch_all,)
+        return (self._default_mailbox,) if self._default_mailbox else ()
+
+    def _named(self, name):
         for known in self._accounts:
             if name == known.encode():
-                return known
-        if name == b"postmaster":  # RFC 5321 4.5.1: it always exists
-            for known in self._accounts:
-                return self._catch_all or known
-        return self._catch_all
+                return (known,)
+        return self._aliases.get(name, ())
 
-    def admit(self, name, size):
-        """None, or the Reply that refuses a message of `size` octets (0: not known yet)."""
+    def owner(self, local_part, domain):
+        """The account whose own address it is, or None: no alias, nobody who takes all."""
+        if domain in self._domains:
+            for known in self._accounts:
+                if local_part.lower() == known.encode():
+                    return known
+        return None
+
+    def admit(self, name, size, messages=1):
+        """None, or the Reply that refuses so many messages of `size` octets in all (0: not known
+        yet).
+        """
         mailbox = self._mailboxes.get(name)
         if mailbox is None:
             return replies.LOCAL_ERROR
@@ -98,8 +132,8 @@ class PostOffice:
                 return replies.OVER_QUOTA
             if mailbox.index.octets + size > quota:
                 return replies.MAILBOX_FULL
-        if mailbox.index.live >= min(self.rule(name, "max_messages") or limits.MAX_MESSAGES,
-                                     limits.MAX_MESSAGES):
+        if mailbox.index.live + messages > min(
+                self.rule(name, "max_messages") or limits.MAX_MESSAGES, limits.MAX_MESSAGES):
             return replies.MAILBOX_FULL
         try:
             state = os.statvfs(self._root)
@@ -138,15 +172,20 @@ class PostOffice:
         await self.ready()
         await asyncio.sleep_ms(0)
 
-    async def verify(self, user, password):
-        """The mailbox that name and password open, or None."""
+    def account(self, user):
+        """The account that a user name (octets) means, with or without one of our domains."""
         name, at, domain = user.partition(b"@")
         if at and domain.lower() not in self._domains:
-            name = user
+            return None
         try:
             name = name.decode().lower()
         except UnicodeError:
-            name = ""
+            return None
+        return name if name in self._accounts else None
+
+    async def verify(self, user, password):
+        """The account that name and password open, or None; no name takes less time."""
+        name = self.account(user)
         return name if await accounts.verify(self._accounts, name, password) else None
 
     async def ready(self):
@@ -163,6 +202,7 @@ class PostOffice:
             for _ in steps:
                 await self._pause()
         except OSError as error:  # the next start does it again
-            event_log.log("card_fault", mailbox=mailbox.name, error=str(error))
+            if self._mailboxes.get(mailbox.name) is mailbox:  # and was not closed meanwhile
+                event_log.log("card_fault", mailbox=mailbox.name, error=str(error))
         finally:
             steps.close()

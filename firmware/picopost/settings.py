@@ -3,6 +3,7 @@
 import json
 
 from picopost import limits
+from picopost.smtp import policy
 
 PATH = "settings.json"
 
@@ -58,6 +59,90 @@ def _is_rules(value):
     return True
 
 
+def _is_bool(value):
+    return isinstance(value, bool)
+
+
+def _is_network(text):
+    try:
+        policy.network(text)
+        return True
+    except (ValueError, AttributeError):
+        return False
+
+
+def _is_networks(value):
+    return value is None or (isinstance(value, list) and all([_is_network(text)
+                                                              for text in value]))
+
+
+def _is_one_of(*choices):
+    return lambda value: isinstance(value, str) and value in choices
+
+
+def _has_rules(value, checks):
+    if not isinstance(value, dict):
+        return False
+    for rule in value:
+        if rule not in checks or not checks[rule](value[rule]):
+            return False
+    # What asks for something and hides it would serve nobody.
+    hidden = value.get("starttls") is False and not value.get("tls")
+    return not (value.get("require_tls") and hidden
+                or value.get("require_auth") and value.get("auth") is False)
+
+
+# What may be said of a client (or a network of them); of a listener the same and what is its own.
+_CLIENT_RULES = {
+    "starttls": _is_bool,
+    "auth": lambda value: isinstance(value, bool) or value == policy.ANY_LOGIN,
+    "require_auth": _is_bool,
+    "require_tls": _is_bool,
+    "line_ends": _is_one_of("normalize", "reject"),
+    "early_talkers": _is_one_of("accept", "reject"),
+    "sessions": lambda value: _is_count(value) and value < 256,
+    "name": lambda value: isinstance(value, str) and len(value) < 64,
+}
+_LISTENER_RULES = {"tls": _is_bool, "networks": _is_networks}
+for _rule in ("starttls", "auth", "require_auth", "require_tls", "line_ends", "early_talkers"):
+    _LISTENER_RULES[_rule] = _CLIENT_RULES[_rule]
+
+
+def _is_listeners(value):
+    if not isinstance(value, dict) or not value:
+        return False
+    for port in value:
+        if (not port.isdigit() or not 1 <= int(port) <= 65535 or int(port) in _OTHER_PORTS
+                or not _has_rules(value[port], _LISTENER_RULES)):
+            return False
+    return True
+
+
+def _is_clients(value):
+    return isinstance(value, dict) and all([
+        _is_network(client) and _has_rules(value[client], _CLIENT_RULES) for client in value])
+
+
+def _is_aliases(value):
+    """{name or name@domain: account or list of accounts}"""
+    if not isinstance(value, dict):
+        return False
+    for name in value:
+        accounts = value[name] if isinstance(value[name], list) else [value[name]]
+        if not name or not accounts or not all([isinstance(account, str)
+                                                for account in accounts]):
+            return False
+        if len(accounts) > limits.MAX_MAILBOXES_PER_MESSAGE:
+            return False
+    return True
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+_OTHER_PORTS = (110, 995)  # POP3's
+
 # What a mailbox may have: bounds beyond which its mail is refused, and what is thrown away.
 RULES = ("max_octets", "max_messages", "keep_newest", "keep_days", "drop_oldest")
 
@@ -65,7 +150,26 @@ RULES = ("max_octets", "max_messages", "keep_newest", "keep_days", "drop_oldest"
 _KEYS = {
     "hostname": ("picopost", _is_host_name, "a host name: letters, digits, dots and hyphens"),
     "domains": ([], _is_domains, "a list of domains whose mail is ours beside the host name"),
-    "catch_all": (None, _is_name_or_none, "the account that gets mail for unknown names, or null"),
+    "aliases": ({}, _is_aliases,
+                "accounts by name or name@domain: one, or a list of up to %d"
+                % limits.MAX_MAILBOXES_PER_MESSAGE),
+    "catch_all": (None, _is_name_or_none,
+                  "the account that gets mail for unknown names at our domains, or null"),
+    "default_mailbox": (None, _is_name_or_none,
+                        "the account that gets all mail that is nobody else's, whatever its "
+                        "domain, or null"),
+    "recipient_delimiter": ("+", lambda value: value is None or value in ("+", "-", "=", "_"),
+                            'null, or "+", "-", "=" or "_": name+anything is name'),
+    "listeners": ({"25": {}, "465": {"tls": True, "require_auth": True},
+                   "587": {"require_auth": True}}, _is_listeners,
+                  "rules by port (not 110, 995): tls, require_tls, require_auth, auth, starttls "
+                  "(true or false), networks (a list like 192.168.1.0/24), line_ends, "
+                  "early_talkers; what is required must not be hidden"),
+    "clients": ({}, _is_clients,
+                "rules by address or network: starttls, require_tls, require_auth (true or "
+                'false), auth (true, false, "any"), line_ends ("normalize", "reject"), '
+                'early_talkers ("accept", "reject"), sessions (1 to 255), name'),
+    "sessions_per_address": (limits.SESSIONS_PER_ADDRESS, _is_count, "a number from 1"),
     "max_message_size": (limits.MAX_MESSAGE_SIZE, _is_size, "octets, 65536 to 1073741823"),
     "mailboxes": ({}, _is_rules,
                   'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
@@ -87,6 +191,17 @@ def read(path=PATH):
     except ValueError:
         raise SettingsError(f"{path} is not JSON")
     return check(given, path)
+
+
+def check_accounts(settings, known):
+    """Raise SettingsError where a setting names an account that is not in `known`."""
+    wanted = [(key, settings[key]) for key in ("catch_all", "default_mailbox") if settings[key]]
+    for name, accounts in settings["aliases"].items():
+        for account in accounts if isinstance(accounts, list) else (accounts,):
+            wanted.append(("aliases: " + name, account))
+    for key, account in wanted:
+        if account not in known:
+            raise SettingsError(f"{key} must name an account; there is no {account}")
 
 
 def check(given, path=PATH):

@@ -58,7 +58,15 @@ def test_bad_options_are_one_line(tmp_path, options, words):
     ('hostnam="x"', ["hostnam", "hostname"]),
     ("hostname=7", ["hostname must be"]),
     ("max_message_size=1", ["max_message_size must be", "65536"]),
-    ('catch_all="nobody"', ["catch_all", "account"]),
+    ('catch_all="nobody"', ["catch_all", "account", "nobody"]),
+    ('default_mailbox="nobody"', ["default_mailbox", "account", "nobody"]),
+    ('aliases={"root":["nobody"]}', ["aliases: root", "account", "nobody"]),
+    ('aliases={"root":[]}', ["aliases must be"]),
+    ('listeners={"25":{"require_aut":true}}', ["listeners must be", "require_auth"]),
+    ('listeners={"110":{}}', ["listeners must be", "not 110"]),
+    ('clients={"192.168.1.300":{}}', ["clients must be"]),
+    ('clients={"192.168.1.0/24":{"auth":"none"}}', ["clients must be", '"any"']),
+    ('recipient_delimiter="ab"', ["recipient_delimiter must be"]),
 ])
 def test_bad_settings_are_named(tmp_path, setting, words):
     done = subprocess.run([*RUN, "--card", str(tmp_path / "card.img"), "--set", setting,
@@ -105,6 +113,8 @@ def test_json_events(tmp_path):
         assert appliance.events[0] is appliance.ready
         assert appliance.ready["board"] == "pico_w"
         assert appliance.ready["ports"] == {"smtp": appliance.offset + 25,
+                                            "smtps": appliance.offset + 465,
+                                            "submission": appliance.offset + 587,
                                             "pop3": appliance.offset + 110}
         send(appliance.smtp, b"Subject: x\r\n", sender=b"", to=(b"007@xyz.com",))
         event = appliance.wait_for("accepted")
@@ -112,7 +122,9 @@ def test_json_events(tmp_path):
         assert event["sender"] == "" and event["peer"] == "127.0.0.1"
         assert send(appliance.smtp, b"", to=(b'"a b"@xyz.com',)).startswith(b"550")
         event = appliance.wait_for("refused")
-        assert event["command"] == 'RCPT TO:<"a b"@xyz.com>' and event["why"].startswith("550 ")
+        assert event["why"] == ('hung up after RCPT TO:<"a b"@xyz.com> was refused: '
+                                "No such mailbox here")
+        assert "default_mailbox" in event["advice"]
         assert json.dumps(event)
 
 

@@ -1,5 +1,6 @@
 """The text dialogues of tests/smtp/dialogues again, over a socket, against the whole appliance."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.support import dialogues
 from tests.support.appliance import Appliance
+from tests.support.dialogues import play
 from tests.support.wire import Lines, Pop3
 
 SCRIPTS = dialogues.parse_all(Path(__file__).parents[1] / "smtp" / "dialogues")
@@ -28,17 +30,6 @@ def groups() -> dict[dialogues.Settings, list[dialogues.Dialogue]]:
     return found
 
 
-def play(script: dialogues.Dialogue, port: int) -> None:
-    with Lines(port) as connection:
-
-        def receive() -> bytes:
-            line = connection.line()
-            assert line.endswith(b"\r\n"), f"the appliance hung up after {line!r}"
-            return line[:-2]
-
-        script.run(lambda line: connection.socket.sendall(line + b"\r\n"), receive)
-
-
 def test_enough_of_them_are_played():
     assert sum(map(len, groups().values())) >= 10
 
@@ -47,7 +38,9 @@ def test_enough_of_them_are_played():
 def test_smtp_dialogues(tmp_path, board):
     for number, (settings, scripts) in enumerate(groups().items()):
         with Appliance(tmp_path / f"{number}.img", board, {u: "pw" for u in settings.users},
-                       {"catch_all": settings.catch_all, "max_message_size": settings.max_size},
+                       {"catch_all": settings.catch_all, "max_message_size": settings.max_size,
+                        "default_mailbox": settings.default_mailbox,
+                        "listeners": {"25": json.loads(settings.rules)}},
                        hostname=settings.hostname) as appliance:
             for script in scripts:
                 play(script, appliance.smtp)

@@ -33,7 +33,7 @@ def test_quotas_and_retention(tmp_path):
         # Bounds in octets: declared or not, before or after the text.
         assert deliver("bytes", BIG).startswith(b"250")
         assert deliver("bytes", BIG).startswith(b"452 4.2.2 ")
-        assert deliver("bytes", BIG * 2).startswith(b"552 5.2.2 ")
+        assert deliver("bytes", BIG * 2).startswith(b"552 5.2.3 ")
         with Lines(appliance.smtp) as session:
             session.reply()
             session.say(b"EHLO x")
@@ -41,7 +41,7 @@ def test_quotas_and_retention(tmp_path):
             assert session.say(b"RCPT TO:<bytes@xyz.com>").startswith(b"452 4.2.2 ")
             session.say(b"RSET")
             session.say(b"MAIL FROM:<a@b.c> SIZE=20000")
-            assert session.say(b"RCPT TO:<bytes@xyz.com>").startswith(b"552 5.2.2 ")
+            assert session.say(b"RCPT TO:<bytes@xyz.com>").startswith(b"552 5.2.3 ")
         assert deliver("bytes", LETTER).startswith(b"250")  # what fits is taken
         # Bounds in messages, and service after a deletion.
         for number in range(3):

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.support.appliance import Appliance
 from tests.support.running import Running
 from tests.support.wire import Lines, Pop3, send, stuffed
 
-SESSIONS = {"pico_w": 6, "pico_w5500": 5}
+SESSIONS = {"pico_w": 5, "pico_w5500": 5}
 BOARDS = tuple(SESSIONS)
 CROWD = 5
 LETTER = b"Subject: hello\r\n\r\nIt works.\r\n"
@@ -26,6 +27,16 @@ def appliance(request, tmp_path_factory):
                    {"max_message_size": 100_000}) as running:
         yield running
         assert running.faults() == []
+
+
+def patiently(connect):
+    """What `connect` gives, tried again while it is refused."""
+    for _ in range(100):
+        try:
+            return connect()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    return connect()
 
 
 def address(name: str) -> bytes:
@@ -54,7 +65,9 @@ def test_five_at_once_and_one_too_many_is_told(appliance):
     with Lines(appliance.smtp) as one_more:
         assert one_more.reply().startswith(b"421 ")
         assert one_more.line() == b""
-    with Lines(appliance.pop3) as another:
+    # Five sessions leave two of the chip's sockets; while one of them still says good-bye, only
+    # the port that is served first has a listener.
+    with patiently(lambda: Lines(appliance.pop3)) as another:
         assert another.line().startswith(b"-ERR ")
         assert another.line() == b""
     for session in sessions:  # all are served, and in any order
@@ -257,26 +270,26 @@ def test_five_senders_and_a_reader(tmp_path):
 
 
 def test_slow_senders_hold_nobody_up(tmp_path):
-    """Five drip their message octet by octet; a sixth is answered within 50 ms of bus time."""
+    """All but one drip their message octet by octet; it is answered within 50 ms of bus time."""
     with Running(tmp_path) as running:
         running.wait_for("ready")
         slow = []
-        for _ in range(5):
+        for _ in range(SESSIONS["pico_w"] - 1):
             session = Lines(running.smtp)
             session.reply()
             for command in (b"EHLO x", b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>", b"DATA"):
                 session.say(command)
             slow.append(session)
         worst = 0
-        with Lines(running.smtp) as sixth:
-            sixth.reply()
+        with Lines(running.smtp) as last:
+            last.reply()
             turns = (b"EHLO x", b"NOOP", b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>", b"DATA",
                      LETTER + b".") * 10
             for command in turns:
                 for session in slow:
                     session.socket.sendall(b"x")
                 before = running.board.clock.nanoseconds
-                assert sixth.say(command)[:1] in b"23"
+                assert last.say(command)[:1] in b"23"
                 worst = max(worst, running.board.clock.nanoseconds - before)
         assert worst < 50_000_000
         for session in slow:
@@ -287,4 +300,16 @@ def test_slow_senders_hold_nobody_up(tmp_path):
         texts = [reader.text(number) for number in reader.sizes()]
         reader.quit()
         dripped = b"\r\n" + b"x" * len(turns) + b"\r\n"
-        assert sum(text.endswith(dripped) for text in texts) == 5 and len(texts) == 15
+        assert sum(text.endswith(dripped) for text in texts) == 4 and len(texts) == 14
+
+
+def test_what_was_said_before_tls_where_none_is_spoken_is_answered(appliance):
+    letter = b"MAIL FROM:<>\r\nRCPT TO:<%s>\r\nDATA\r\n%s.\r\n" % (address("ends"), LETTER)
+    with Lines(appliance.smtp) as session:
+        session.socket.sendall(b"EHLO x\r\n" + letter + b"\x16\x03\x01\x00\n")
+        codes = []
+        while line := session.line():
+            if line[3:4] == b" ":
+                codes.append(line[:3])
+    assert codes == b"220 250 250 250 354 250".split()
+    assert contents(appliance, "ends") == [LETTER]

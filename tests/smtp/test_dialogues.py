@@ -17,32 +17,75 @@ DIALOGUES = Path(__file__).with_name("dialogues")
 
 STUB = '''
 from picopost import limits
-from picopost.smtp import dialogue, replies
+from picopost.smtp import dialogue, parameters, policy, replies
 import gc
+import json
 
 class Directory:
-    def __init__(self, hostname, users, catch_all, full):
+    def __init__(self, hostname, users, catch_all, default_mailbox, full):
         self.domains = (b"", hostname.encode())
         self.users = users
         self.catch_all = catch_all
+        self.default_mailbox = default_mailbox
         self.full = full
         self.admitted = []
 
     def resolve(self, local_part, domain):
-        name = local_part.lower().decode()
-        return name if name in self.users and domain in self.domains else self.catch_all
+        if domain in self.domains:
+            for user in self.users:
+                if local_part.lower() == user.encode():
+                    return (user,)
+            if self.catch_all:
+                return (self.catch_all,)
+        return (self.default_mailbox,) if self.default_mailbox else ()
+
+    def owner(self, local_part, domain):
+        name = str(local_part, "utf-8")
+        return name if name in self.users and domain == self.domains[1] else None
 
     def admit(self, mailbox, size):
         self.admitted.append((mailbox, size))
         return replies.MAILBOX_FULL if mailbox in self.full else None
 
 class Session:
-    def __init__(self, hostname, users, catch_all, full, max_size):
-        self.directory = Directory(hostname, users, catch_all, full)
-        self.dialogue = dialogue.Dialogue(hostname, self.directory, "192.168.1.20", max_size)
+    """What smtp.session does, without sockets and store: octets in, replies out."""
+
+    def __init__(self, hostname, users, catch_all, default_mailbox, full, max_size, rules):
+        self.directory = Directory(hostname, users, catch_all, default_mailbox, full)
+        self.rules = policy.Policy(json.loads(rules), {}, True)
+        self.dialogue = dialogue.Dialogue(hostname, self.directory, "192.168.1.20", max_size,
+                                          self.rules)
         self.in_data = False
+        self.in_chunk = 0
         self.closed = False
         self.envelopes = []
+        self.rest = b""
+
+    def feed(self, octets):
+        said = b""
+        self.rest += octets
+        while self.rest and not self.closed:
+            if self.in_chunk:
+                count = min(self.in_chunk, len(self.rest))
+                self.rest = self.rest[count:]
+                self.in_chunk -= count
+                if not self.in_chunk:
+                    said += self.end_of_chunk()
+                continue
+            at = self.rest.find(b"\\n")
+            if at < 0:
+                break
+            line, self.rest = self.rest[:at], self.rest[at + 1:]
+            said += self.line(line[:-1] if line.endswith(b"\\r") else line)
+        return said
+
+    def end_of_chunk(self):
+        d = self.dialogue
+        if d.chunk_refusal:
+            return d.chunk_refused()
+        if d.chunk_last:
+            return d.data_done(replies.MAIL_ACCEPTED)
+        return d.chunk_done()
 
     def line(self, line):
         d = self.dialogue
@@ -51,13 +94,28 @@ class Session:
             self.in_data = line != b"."
             return b"" if self.in_data else d.data_done(replies.MAIL_ACCEPTED)
         if len(line) + 2 > limits.MAX_COMMAND_LINE:
-            return d.too_long()
+            reply, action = d.refuse_line(replies.LINE_TOO_LONG, line[:16])
+            self.closed = action == dialogue.QUIT
+            return reply
         reply, action = d.command(line)
         if action == dialogue.DATA:
             assert reply is None and d.recipients
             self.envelopes.append((d.reverse_path, d.recipients, d.declared_size))
             self.in_data = True
             return d.start_data()
+        if action == dialogue.CHUNK:
+            self.in_chunk = d.chunk_octets
+            return b"" if self.in_chunk else self.end_of_chunk()
+        if action == dialogue.AUTH:
+            if self.rules.auth == policy.ANY_LOGIN:
+                return d.authenticated("")
+            if (d.user, d.password) == (b"girl", b"pw"):
+                return d.authenticated("girl")
+            return d.not_authenticated(replies.AUTH_WRONG)
+        if action == dialogue.STARTTLS:
+            reply = d.reply(replies.START_TLS)
+            d.tls_started()
+            return reply
         self.closed = action == dialogue.QUIT
         return reply
 
@@ -71,6 +129,18 @@ def fuzz(lines):
         if action == dialogue.DATA:
             d.start_data()
             d.data_done(replies.MAIL_ACCEPTED)
+        elif action == dialogue.CHUNK:
+            if d.chunk_refusal:
+                d.chunk_refused()
+            elif d.chunk_last:
+                d.data_done(replies.MAIL_ACCEPTED)
+            else:
+                d.chunk_done()
+        elif action == dialogue.AUTH:
+            assert isinstance(d.user, bytes) and isinstance(d.password, bytes)
+            d.not_authenticated(replies.AUTH_WRONG)
+        elif action == dialogue.STARTTLS:
+            d.tls_started()
     return said
 
 def heap_of_a_dialogue(count=32):
@@ -78,11 +148,11 @@ def heap_of_a_dialogue(count=32):
     gc.collect()
     before = gc.mem_alloc()
     for i in range(count):
-        kept[i] = dialogue.Dialogue("picopost.local", None, "192.168.1.20", 1000000)
+        kept[i] = dialogue.Dialogue("picopost.local", None, "192.168.1.20", 1000000, None)
     gc.collect()
     return (gc.mem_alloc() - before) // count
 '''
-DATA, QUIT = 1, 2  # dialogue.DATA, dialogue.QUIT
+NOTHING, DATA, QUIT = 0, 1, 2  # dialogue.NOTHING, dialogue.DATA, dialogue.QUIT
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +165,7 @@ def vm():
 def start(vm: Vm, given: dialogues.Settings) -> bytes:
     """Begin a session called `s` in the VM; its greeting."""
     vm.exec(f"s = Session({given.hostname!r}, {given.users!r}, {given.catch_all!r}, "
-            f"{given.full!r}, {given.max_size!r})")
+            f"{given.default_mailbox!r}, {given.full!r}, {given.max_size!r}, {given.rules!r})")
     return vm.eval("s.dialogue.greeting()")
 
 
@@ -108,9 +178,9 @@ def say(vm: Vm, *lines: bytes) -> list[bytes]:
 def test_dialogue(vm, script):
     said = start(vm, script.settings)
 
-    def send(line):
+    def send_raw(octets):
         nonlocal said
-        said += vm.eval(f"s.line({line!r})")
+        said += vm.eval(f"s.feed({octets!r})")
 
     def receive():
         nonlocal said
@@ -118,11 +188,12 @@ def test_dialogue(vm, script):
         assert end, f"{line!r} is no whole line"
         return line
 
-    script.run(send, receive, lambda: said)
+    script.run(lambda line: send_raw(line + b"\r\n"), receive, lambda: said, send_raw,
+               lambda: None, lambda: None)
 
 
 def test_envelope_is_that_of_the_open_transaction(vm):
-    start(vm, dialogues.Settings(users=("girl", "dog"), catch_all="rest"))
+    start(vm, dialogues.Settings(users=("girl", "dog"), default_mailbox="rest"))
     say(vm, b"EHLO abc.com", b"MAIL FROM:<@a,@b:\"a b\"@ABC.com> SIZE=700 BODY=8BITMIME",
         b"RCPT TO:<@c:Girl@XYZ.com>", b"RCPT TO:<x@elsewhere.com>", b"RCPT TO:girl",
         b"RCPT TO:<y@elsewhere.com>", b"RCPT TO:<\"do\\g\"@xyz.com>", b"DATA", b".")
@@ -154,7 +225,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_transaction_open(vm):
 
 
 def test_many_recipients_of_one_mailbox_are_bounded(vm):
-    start(vm, dialogues.Settings(catch_all="girl"))
+    start(vm, dialogues.Settings(default_mailbox="girl"))
     bound = vm.eval("limits.MAX_RECIPIENTS")
     assert bound >= 100  # RFC 5321 4.5.3.1.8
     answers = say(vm, b"HELO abc.com", b"MAIL FROM:<>",
@@ -227,10 +298,43 @@ def test_a_script_that_is_not_followed_fails(tmp_path):
             script.run(sent.append, list(bad[::-1]).pop)
     with pytest.raises(AssertionError, match="script.txt:5: before"):
         script.run(sent.append, list(good[::-1]).pop, lambda: b"more")
-    for text in ("what: is\n", "C: a\nwhat: is\n", "nothing\n", "max-size: x\n"):
+    for text in ("what: is\n", "C: a\nwhat: is\n", "nothing\n", "max-size: x\n", "port: 26\n",
+                 "port: 25\nport: 25\n", "delivered: some\n", "T: now\n", "C: a\nT\n",
+                 "X:\nC: a\n", "X:\nX:\n", "C: a\nport: 25\n"):
         path.write_text(text)
         with pytest.raises(ValueError, match="script.txt"):
             dialogues.parse(path)
+
+
+def test_a_script_with_tls_octets_and_an_end_of_the_clients(tmp_path):
+    path = tmp_path / "script.txt"
+    text = ("port: 587\ndelivered: 2\ncontains: \\xe9\\r\\nb: \n\nS* 220\nC: STARTTLS\nS: 2\nT:\n"
+            "C< a\\nb \nC<  c\\x00\nS: 3\n# He goes.\nX:\n\n# Gone.\n")
+    path.write_text(text)
+    script = dialogues.parse(path)
+    assert (script.port, script.delivered, script.contains) == (587, 2, b"\xe9\r\nb:")
+    assert script.settings == dialogues.Settings()
+    done = []
+    play = {"send_raw": lambda octets: done.append(octets), "start_tls": lambda: done.append("TLS"),
+            "hang_up": lambda: done.append("gone")}
+    # What the server may still have said when the client goes is no matter.
+    script.run(done.append, [b"3", b"2", b"220 x"].pop,
+               lambda: b"4" if done[-1:] == ["gone"] else b"", **play)
+    assert done == [b"STARTTLS", "TLS", b"a\nb ", b" c\x00", "gone"]
+    # Nothing may be said between the line before the handshake and the handshake.
+    with pytest.raises(AssertionError, match="script.txt:8: before TLS"):
+        script.run(done.append, [b"3", b"2", b"220 x"].pop,
+                   lambda: b"early" if done[-1:] == [b"STARTTLS"] else b"", **play)
+    # A player of lines says so.
+    with pytest.raises(NotImplementedError):
+        script.run(done.append, [b"3", b"2", b"220 x"].pop)
+    path.write_text(text.replace("587", "465"))
+    done.clear()
+    dialogues.parse(path).run(done.append, [b"3", b"2", b"220 x"].pop, **play)
+    assert done[:2] == ["TLS", b"STARTTLS"]
+    path.write_text("S: 220\n")
+    script = dialogues.parse(path)
+    assert (script.port, script.delivered, script.contains) == (25, 1, b"")
 
 
 # A reply as RFC 5321 4.2 defines it: textstring is tab and printable ASCII; one code.
@@ -256,11 +360,12 @@ LINES = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=40))
 def test_any_line_gets_a_reply_or_an_action(vm, lines):
-    start(vm, dialogues.Settings(catch_all="girl", max_size=1000))
+    start(vm, dialogues.Settings(default_mailbox="girl", max_size=1000))
     answers = vm.eval(f"fuzz({lines!r})")
     for reply, action, extended, helo, recipients, size, reverse_path in answers:
-        if action == DATA:
-            assert reply is None and recipients
+        if reply is None:
+            assert action not in (NOTHING, QUIT)
+            assert action != DATA or recipients
         else:
             match = REPLY.fullmatch(reply)
             assert match and match["code"] in (None, match["last"]), reply

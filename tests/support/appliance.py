@@ -15,10 +15,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # The tests' patience, generous because it is never spent: who waits, waits for an event.
 _PATIENCE = 60
+# All of a test's clients have one address, 127.0.0.1.
+CROWDED = {"sessions_per_address": 8}
 USERS = {"girl": "s3cret word", "boy": "pa55"}
+# The board's ports, as it comes.
+PORTS = (25, 110, 465, 587)
 
 
-def free_port_offset(ports: tuple[int, ...] = (25, 110)) -> int:
+def free_port_offset(ports: tuple[int, ...] = PORTS) -> int:
     """An offset at which all of the appliance's ports are free now."""
     for _ in range(100):
         with socket.socket() as probe:
@@ -43,11 +47,12 @@ class Appliance:
         self.offset = free_port_offset()
         self.users = users
         self.hostname = hostname
+        self._card = card
         command = [sys.executable, "-m", "host_tools", "run", "--json", "--board", board,
                    "--card", str(card), "--port-offset", str(self.offset)]
         for name, password in users.items():
             command += ["--user", f"{name}:{password}"]
-        for key, value in {"hostname": hostname, **(settings or {})}.items():
+        for key, value in {"hostname": hostname, **CROWDED, **(settings or {})}.items():
             command += ["--set", f"{key}={json.dumps(value)}"]
         if heap:
             command += ["--heap", heap]
@@ -64,7 +69,9 @@ class Appliance:
         except BaseException:
             self.kill()
             raise
-        self.smtp = self.ready["ports"]["smtp"]
+        # The outside port of each port of the board.
+        self.ports = {port - self.offset: port for port in self.ready["ports"].values()}
+        self.smtp = self.ports.get(25)
         self.pop3 = self.ready["ports"]["pop3"]
 
     def _read(self) -> None:
@@ -102,6 +109,10 @@ class Appliance:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+    def certificate(self) -> bytes:
+        """Its TLS certificate, DER, from where its owner finds it: beside the card."""
+        return (self._card.with_suffix(".tls") / "tls_cert.der").read_bytes()
 
     def faults(self) -> list[dict]:
         """The events that say something went wrong inside."""

@@ -3,14 +3,20 @@
     # A comment. Settings come first, one `name: value` a line; all have defaults:
     hostname: xyz.com
     users: girl, postmaster
+    port: 25                        465: the client does the TLS handshake when it connects
+    delivered: 1                    how many letters are in girl's mailbox afterwards
+    contains: 5 \\xb0C\\r\\n            octets of the last of them, with Python's escapes
 
     S: 220 xyz.com ready ...        the line begins with what stands before the three dots
     C: EHLO abc.com                 a line that the client sends; `C:` alone is an empty one
     S* 250                          a whole reply with this code, of one line or several
     C\\ MAIL FROM:<b\\x00y@abc.com>   the same with Python's escapes
+    C< MAIL FROM:<boy@abc.com>\\n   octets, with Python's escapes; no line end is added to them
     S~ 501 .*address.*              a line that the regular expression matches from end to end
+    T:                              the client does the TLS handshake
     C: QUIT
     S: 221 2.0.0 xyz.com closing    this line, exactly
+    X:                              instead of QUIT, the last step: the client closes
 
 The lines of a message, and the dot after it, are C lines too. Several C lines without an S line
 between them are pipelined. Between an S line and the next C line nothing more may be said.
@@ -23,6 +29,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.wire import Lines
+
+PORTS = (25, 465, 587)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -30,14 +40,19 @@ class Settings:
 
     hostname: str = "xyz.com"  # also the domain of the users
     users: tuple[str, ...] = ("girl", "postmaster")
-    catch_all: str | None = None  # the mailbox of all other names, at any domain
+    catch_all: str | None = None  # the mailbox of all other names at that domain
+    default_mailbox: str | None = None  # the mailbox of what is left, whatever its domain
+    rules: str = "{}"  # of the listener, JSON as in the setting `listeners`
     full: tuple[str, ...] = ()  # the users whose mailbox has no room left
     max_size: int = 1_000_000  # octets
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the file: `kind` is "C", or "S:", "S~", "S*"; `number` is where it stands."""
+    """One line of the file: `kind` is "C", "C<", "S:", "S~", "S*", "T:" or "X:".
+
+    `number` is where it stands.
+    """
 
     number: int
     kind: str
@@ -55,27 +70,46 @@ class Step:
         return said == self.text
 
 
+def _cannot(*_) -> None:
+    raise NotImplementedError("this player plays lines only")
+
+
 @dataclass
 class Dialogue:
-    """A parsed file."""
+    """A parsed file. What is not in `settings` is for a player with sockets and a mailbox."""
 
     name: str
     settings: Settings = field(default_factory=Settings)
+    port: int = 25
+    delivered: int = 1
+    contains: bytes = b""
     steps: list[Step] = field(default_factory=list)
 
     def run(self, send: Callable[[bytes], None], receive: Callable[[], bytes],
-            pending: Callable[[], bytes] = lambda: b"") -> None:
+            pending: Callable[[], bytes] = lambda: b"",
+            send_raw: Callable[[bytes], None] = _cannot,
+            start_tls: Callable[[], None] = _cannot,
+            hang_up: Callable[[], None] = _cannot) -> None:
         """Play it. AssertionError, with file and line number, where the server says otherwise.
 
         `send` a line without CRLF; `receive` a line without CRLF; `pending`: what the server
-        said that was not received yet, as far as it is known.
+        said that was not received yet, as far as it is known; `send_raw` octets as they are.
         """
         spoke = True
+        if self.port == 465:
+            start_tls()
         for step in self.steps:
             where = f"{self.name}:{step.number}"
-            if step.kind == "C":
+            if step.kind == "T:":
+                assert not pending(), f"{where}: before TLS came {pending()!r}"
+                start_tls()
+                continue
+            if step.kind == "X:":
+                hang_up()
+                return
+            if step.kind in ("C", "C<"):
                 assert not spoke or not pending(), f"{where}: before it came {pending()!r}"
-                send(step.text)
+                (send if step.kind == "C" else send_raw)(step.text)
                 spoke = False
                 continue
             spoke = True
@@ -87,30 +121,61 @@ class Dialogue:
         assert not pending(), f"{self.name}: after the last line came {pending()!r}"
 
 
+def play(script: Dialogue, port: int) -> None:
+    """Play it to an outside port of an appliance, which has to hang up after it."""
+    with Lines(port) as connection:
+
+        def receive() -> bytes:
+            line = connection.line()
+            assert line.endswith(b"\r\n"), f"the appliance hung up after {line!r}"
+            return line[:-2]
+
+        script.run(lambda line: connection.socket.sendall(line + b"\r\n"), receive,
+                   send_raw=lambda octets: connection.socket.sendall(octets),
+                   start_tls=connection.start_tls, hang_up=connection.close)
+        if script.steps[-1].kind != "X:":
+            assert connection.line() == b"", f"{script.name}: the appliance did not hang up"
+
+
 def parse(path: Path) -> Dialogue:
     """Read a file. ValueError, with its name and line number, for a line that is nothing."""
     dialogue = Dialogue(path.name)
+    steps = dialogue.steps
     values = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         where = f"{path.name}:{number}"
+        if not line.strip() or line.startswith("#"):
+            continue
+        if steps and steps[-1].kind == "X:":
+            raise ValueError(f"{where}: {line!r} is after the client's end")
         kind, text = line[:2], line[2:].removeprefix(" ")
         if kind == "C:":
-            dialogue.steps.append(Step(number, "C", text.encode()))
-        elif kind == "C\\":
-            unescaped = text.encode("latin-1").decode("unicode_escape").encode("latin-1")
-            dialogue.steps.append(Step(number, "C", unescaped))
+            steps.append(Step(number, "C", text.encode()))
+        elif kind in ("C\\", "C<"):
+            steps.append(Step(number, "C<" if kind == "C<" else "C", _unescaped(text)))
         elif kind in ("S:", "S~", "S*"):
-            dialogue.steps.append(Step(number, kind, text.strip() if kind == "S*" else text))
-        elif line.strip() and not line.startswith("#"):
+            steps.append(Step(number, kind, text.strip() if kind == "S*" else text))
+        elif line in ("T:", "X:"):
+            steps.append(Step(number, line, ""))
+        else:
             name, colon, value = (part.strip() for part in line.partition(":"))
-            if not colon or dialogue.steps:
+            if not colon or steps or name in values or kind in ("T:", "X:"):
                 raise ValueError(f"{where}: what is {line!r}?")
             values[name] = value
     try:
+        dialogue.port = int(values.pop("port", dialogue.port))
+        dialogue.delivered = int(values.pop("delivered", dialogue.delivered))
+        dialogue.contains = _unescaped(values.pop("contains", ""))
         dialogue.settings = _settings(values)
+        if dialogue.port not in PORTS:
+            raise ValueError(f"no such port: {dialogue.port}")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path.name}: {error}") from None
     return dialogue
+
+
+def _unescaped(text: str) -> bytes:
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
 def _settings(values: dict[str, str]) -> Settings:

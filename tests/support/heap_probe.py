@@ -2,6 +2,8 @@
 # highest gc.mem_alloc() of live objects since the one before, sampled in the data paths.
 import gc
 
+gc.threshold(16_384)  # as main.py
+
 from picopost import appliance, event_log
 from picopost.pop3.session import Session
 from picopost.store.delivery import Delivery

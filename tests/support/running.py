@@ -6,10 +6,10 @@ import queue
 import threading
 from pathlib import Path
 
-from host_tools import accounts, boards, events
+from host_tools import accounts, boards, events, tls_identity
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
-from tests.support.appliance import free_port_offset
+from tests.support.appliance import CROWDED, free_port_offset
 
 _PATIENCE = 60
 
@@ -25,8 +25,9 @@ class Running:
         definition = boards.load(board)
         path = folder / "card.img"
         self.card = CardImage(path) if path.exists() else CardImage.create(path)
-        prepare_flash(folder / "flash", definition, {"hostname": "xyz.com", **(settings or {})},
-                      [accounts.line("girl", "pw")])
+        prepare_flash(folder / "flash", definition,
+                      {"hostname": "xyz.com", **CROWDED, **(settings or {})},
+                      [accounts.line("girl", "pw")], tls_identity.keep(folder / "tls", "xyz.com"))
         offset = free_port_offset()
         self.smtp, self.pop3 = offset + 25, offset + 110
         self.board = EmulatedBoard(definition, self.card, folder / "flash", offset)

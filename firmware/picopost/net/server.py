@@ -18,7 +18,36 @@ class Seat:
         self.receive = bytearray(limits.RECEIVE_BUFFER)
         self.block = bytearray(limits.CARD_BLOCK + 8)  # 8: room for what a kernel call overshoots
         self.task = None
+        self.peer = ""
         self.deadline = 0
+
+
+class Service:
+    """What a port offers; subclasses say what differs.
+
+        name      for the log
+        busy      what a client hears for whom there is no seat, as octets
+        crowded   what a client hears whose address has enough of them
+    """
+
+    name = ""
+    busy = b""
+    crowded = b""
+
+    def refusal(self, connection):
+        """None, or why this client gets no session: (what it hears, reason for the log)."""
+        return None
+
+    def sessions(self, peer):
+        """How many sessions this address may have at once, over all services."""
+        return limits.SESSIONS_PER_ADDRESS
+
+    def start(self, channel):
+        """A session: it has `run()`, which returns when it is over; `release()`, which frees what
+        it still holds; `farewell(timed_out)`, the last words to a client whose time is up or whose
+        session broke.
+        """
+        raise NotImplementedError
 
 
 class Channel:
@@ -29,19 +58,43 @@ class Channel:
         self.seat = seat
         self.peer = connection.peer
         self.reader = LineReader(self, seat.receive)
-        self.read_idle = limits.CLOSING
+        self._read_by = 0
         self._queued = b""
 
     def expect(self, milliseconds):
         """From now on the session has this long before its next sign of life."""
         self.seat.deadline = time.ticks_add(time.ticks_ms(), milliseconds)
 
+    def read_within(self, milliseconds):
+        """All reading from now on has this long together, until it is said again."""
+        self._read_by = time.ticks_add(time.ticks_ms(), milliseconds)
+
+    async def readline(self, limit, milliseconds):
+        """LineReader.readline, the whole line within this time: who drips gains nothing."""
+        self.read_within(milliseconds)
+        return await self.reader.readline(limit)
+
     async def readinto(self, buffer):
         """Octets from the client, after telling it all that was queued for it."""
         if self._queued:
             await self.flush()
-        self.expect(self.read_idle)
+        self.seat.deadline = self._read_by
         return await self.connection.readinto(buffer)
+
+    def read_ahead(self):
+        """Octets that have come already go to the reader; how many."""
+        count = self.connection.read_now(self.reader.room()) or 0
+        self.reader.end += count
+        return count
+
+    def secure(self, connection):
+        """From now on all goes through `connection`, TLS around the one so far.
+
+        What came before it in the clear is thrown away (RFC 3207 4.2): a stranger on the path
+        could have put it there.
+        """
+        self.connection = connection
+        self.reader.discard()
 
     async def write(self, buffer):
         """All of `buffer`, after what was queued."""
@@ -74,39 +127,63 @@ class Server:
         self.link = link
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
+        self._refusing = 0
 
     @property
     def sessions(self):
         return len(self._taken)
 
-    def serve(self, port, service, start, refusal):
-        """`start(channel)` makes a session; `refusal` is what one too many is told.
-
-        A session has `run()`, which returns when it is over, `release()`, which frees what it
-        still holds, and `farewell(timed_out)`, the last words to a client whose time is up or
-        whose session broke.
-        """
+    def serve(self, port, service):
+        """Offer a Service on a port."""
 
         async def handle(connection):
-            await self._handle(connection, service, start, refusal)
+            await self._handle(connection, service)
 
         self.link.serve(port, handle)
 
-    async def _handle(self, connection, service, start, refusal):
+    def _refusal(self, connection, service):
+        refusal = service.refusal(connection)
+        if refusal:
+            return refusal
+        most = service.sessions(connection.peer)
+        if sum([seat.peer == connection.peer for seat in self._taken]) >= most:
+            return (service.crowded, "its address has %d sessions already: see the settings "
+                    "sessions_per_address and clients" % most)
         if not self._free:
-            event_log.log("refused", peer=connection.peer, service=service,
-                          why="all %d sessions are in use" % self.link.max_sessions)
-            await self._refuse(connection, refusal)
+            return service.busy, "all %d sessions are in use" % self.link.max_sessions
+        return None
+
+    async def _handle(self, connection, service):
+        refusal = self._refusal(connection, service)
+        if refusal:
+            event_log.log("refused", peer=connection.peer, service=service.name, why=refusal[1])
+            await self._refuse(connection, refusal[0])
             return
         seat = self._free.pop()
         self._taken.append(seat)
-        seat.task = asyncio.current_task()
-        channel = Channel(connection, seat)
+        channel = None
+        why = "fault"
+        try:
+            seat.peer = connection.peer
+            seat.task = asyncio.current_task()
+            channel = Channel(connection, seat)
+            why = await self._session(channel, service)
+        finally:
+            # Whatever happened, the seat is free again and the connection gone.
+            (channel.connection if channel else connection).abort()
+            self._taken.remove(seat)
+            seat.task = None
+            self._free.append(seat)
+            event_log.log("closed", peer=connection.peer, service=service.name, why=why)
+
+    async def _session(self, channel, service):
+        """One session from its first word to the end of its connection; how it ended, in a word."""
+        peer = channel.peer
         channel.expect(limits.WRITE_IDLE)
-        event_log.log("connected", peer=connection.peer, service=service)
+        event_log.log("connected", peer=peer, service=service.name)
         session = None
         try:
-            session = start(channel)
+            session = service.start(channel)
             await session.run()
             why = "done"
         except asyncio.CancelledError:
@@ -117,41 +194,44 @@ class Server:
                 why = "gone"
             else:
                 why = "fault"
-                event_log.fault("fault", error, peer=connection.peer, service=service)
+                event_log.fault("fault", error, peer=peer, service=service.name)
         except Exception as error:
             why = "fault"
-            event_log.fault("fault", error, peer=connection.peer, service=service)
+            event_log.fault("fault", error, peer=peer, service=service.name)
             await self._last_words(channel, session, False)
         try:
             if session:
                 session.release()
             channel.expect(2 * limits.CLOSING)
-            await connection.close()
+            await channel.connection.close()
         except asyncio.CancelledError:
-            connection.abort()
+            pass  # its time is up: it is aborted
         except Exception as error:
-            event_log.fault("fault", error, peer=connection.peer, service=service)
-            connection.abort()
-        finally:
-            self._taken.remove(seat)
-            seat.task = None
-            self._free.append(seat)
-            event_log.log("closed", peer=connection.peer, service=service, why=why)
+            event_log.fault("fault", error, peer=peer, service=service.name)
+        return why
 
     async def _last_words(self, channel, session, timed_out):
         if session:
             try:
                 channel.expect(limits.CLOSING)
-                await channel.connection.write(session.farewell(timed_out))
+                words = session.farewell(timed_out)
+                if words:
+                    await channel.connection.write(words)
             except (OSError, asyncio.CancelledError):
                 pass  # it does not listen any more, and was told what there was to tell
 
     async def _refuse(self, connection, refusal):
+        if self._refusing == limits.MAX_REFUSALS:
+            connection.abort()
+            return
+        self._refusing += 1
         try:
             await asyncio.wait_for_ms(connection.write(refusal), limits.CLOSING)
         except (OSError, asyncio.TimeoutError):
-            pass
-        await connection.close()
+            pass  # it does not listen; it will see the end
+        finally:
+            await connection.close()
+            self._refusing -= 1
 
     async def watch(self):
         """For ever: end the sessions whose deadline has passed."""

@@ -4,7 +4,7 @@ import asyncio
 import errno
 
 from picopost import event_log, limits
-from picopost.net.line_reader import TOO_LONG
+from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
 from picopost.net.server import GONE
 from picopost.pop3 import dialogue, replies
 from picopost.store import mboxrd_state as mboxrd
@@ -23,9 +23,10 @@ _LIMIT = limits.CARD_BLOCK + 8
 class Session:
     """`post_office` has `hostname`, `verify`, `mailbox` and `sweep`."""
 
-    def __init__(self, channel, post_office):
+    def __init__(self, channel, post_office, failures):
         self._channel = channel
         self._office = post_office
+        self._failures = failures
         self._dialogue = dialogue.Dialogue(post_office.hostname)
         self._mailbox = None
         self._maildrop = None
@@ -51,10 +52,11 @@ class Session:
         channel = self._channel
         talk = self._dialogue
         await channel.write(talk.greeting())
-        channel.read_idle = limits.POP3_LOGIN_IDLE
         while True:
-            line = await channel.reader.readline(limits.MAX_POP3_LINE)
-            if line is None:
+            line = await channel.readline(
+                limits.MAX_POP3_LINE,
+                limits.POP3_IDLE if self._maildrop else limits.POP3_LOGIN_IDLE)
+            if line is None or line is CLIENT_HELLO:
                 return
             try:
                 if line is TOO_LONG:
@@ -92,12 +94,16 @@ class Session:
     async def _login(self):
         talk = self._dialogue
         peer = self._channel.peer
-        self._channel.expect(limits.LOGIN_TIME)
+        delay = self._failures.delay(peer)
+        self._channel.expect(limits.LOGIN_TIME + delay)
+        await asyncio.sleep_ms(delay)
         name = await self._office.verify(talk.user, talk.password)
         if name is None:
+            self._failures.add(peer)
             event_log.log("refused", peer=peer, service="pop3", user=talk.user,
                           why="wrong user name or password")
             return talk.refused(replies.WRONG_CREDENTIALS)
+        self._failures.forget(peer)
         try:
             mailbox = self._office.mailbox(name)
             if not mailbox.take():
@@ -111,7 +117,6 @@ class Session:
             self.release()
             event_log.log("card_fault", peer=peer, error=str(error))
             return talk.refused(replies.STORE_FAILED)
-        self._channel.read_idle = limits.POP3_IDLE
         event_log.log("login", peer=peer, service="pop3", user=name,
                       messages=self._maildrop.count)
         return talk.logged_in(self._maildrop)

@@ -1,59 +1,151 @@
-"""The mail data: from DATA's 354 to the one reply behind CRLF.CRLF (RFC 5321 section 4.1.1.4)."""
+"""One message on its way in: from DATA's 354 to CRLF.CRLF (RFC 5321 section 4.1.1.4), or chunk by
+chunk with BDAT (RFC 3030), to the one reply behind it.
+"""
 
 import asyncio
 import errno
+import time
 
 from picopost import event_log, limits
 from picopost.smtp import replies
+from picopost.store import mboxrd_state as mboxrd
 from picopost.store.segment import ENOSPC
 
+_BARE = mboxrd.BARE_LF | mboxrd.BARE_CR
 
-async def receive(channel, delivery, max_size, ready, admit):
-    """Take the message in and commit it; returns its Reply, which is final.
 
-    A message that is refused half-way is drained to its end, since the client listens only
-    there. `ready()` is awaited before each write, so that a busy card holds up nobody else.
-    `admit(octets)` has the last word when the size is known: None or a Reply.
-    Raises OSError (ECONNRESET) when the client leaves before the end; nothing is kept then.
+class Intake:
+    """A message that is refused half-way is drained to its end: the client listens only there.
+
+    `delivery` is where it goes; `max_size` octets is what it may have; `ready()` is awaited
+    before each write, so that a busy card holds up nobody else.
+
+        failure   the Reply that refuses it, or None so far
+        octets    what has come on the wire
+    All waiting raises OSError (ECONNRESET) when the client leaves before the end, and is cancelled
+    by the server when the client is too slow; `abort` then, and nothing is kept.
     """
+
+    def __init__(self, channel, delivery, max_size: int, ready, reject_bare: bool):
+        self._channel = channel
+        self._delivery = delivery
+        self._max_size = max_size
+        self._ready = ready
+        self._reject_bare = reject_bare
+        self.failure = None
+        self.octets = 0
+
+    async def data(self):
+        """All of it, to the end of the mail data."""
+        reader = self._channel.reader
+        delivery = self._delivery
+        began = time.ticks_ms()
+        while True:
+            start = reader.start
+            reader.start = delivery.feed(reader.buffer, start, reader.end)
+            self.octets += reader.start - start
+            self._look()
+            if delivery.ended:
+                return
+            if delivery.full:
+                await self._spill()
+            else:
+                await _fill(self._channel, began, self.octets)
+
+    async def chunk(self, count: int):
+        """`count` octets, the next of several chunks."""
+        reader = self._channel.reader
+        delivery = self._delivery
+        began = time.ticks_ms()
+        octets = 0
+        while octets < count:
+            end = min(reader.end, reader.start + count - octets)
+            if end == reader.start:
+                await _fill(self._channel, began, octets)
+                continue
+            start = reader.start
+            reader.start = delivery.feed(reader.buffer, start, end)
+            octets += reader.start - start
+            self.octets += reader.start - start
+            self._look()
+            if delivery.full:
+                await self._spill()
+
+    async def finish(self):
+        """After the last octet; commits nothing yet. `failure` says what became of it."""
+        delivery = self._delivery
+        if self.failure is None:
+            if delivery.full:
+                await self._spill()
+            if self.failure is None:
+                delivery.finish()
+                self._look()
+        if self.failure is None and self._reject_bare and delivery.flags & _BARE:
+            self.refuse(replies.BARE_IN_MESSAGE)
+
+    def refuse(self, reply):
+        """It is not taken, for this reason."""
+        self.failure = reply
+        self._delivery.abort()
+
+    async def commit(self):
+        """Make it safe. Returns the Reply, MAIL_ACCEPTED only when it is."""
+        # Nothing is awaited behind it: a client that hears 421 then would send it again.
+        return await self._guarded(self._delivery.commit) or replies.MAIL_ACCEPTED
+
+    def abort(self):
+        """Nothing of the message remains."""
+        self._delivery.abort()
+
+    def _look(self):
+        """Refuse what has become too much."""
+        if self.failure is None:
+            if self._delivery.content_octets > self._max_size:
+                self.refuse(replies.MESSAGE_TOO_BIG)
+            elif self._delivery.received_fields >= limits.MAX_RECEIVED:
+                self.refuse(replies.MAIL_LOOP)
+
+    async def _spill(self):
+        if self.failure is None:
+            self.failure = await self._guarded(self._delivery.spill)
+            await asyncio.sleep_ms(0)
+        if self.failure is not None:
+            self._delivery.discard()
+
+    async def _guarded(self, step):
+        """Run one step on the card; returns None, or the Reply that its failure deserves."""
+        self._channel.expect(limits.CARD_TIME)
+        try:
+            await self._ready()
+            step()
+            return None
+        except OSError as error:
+            self._delivery.abort()
+            full = error.errno == ENOSPC
+            event_log.log("card_full" if full else "card_fault", peer=self._channel.peer,
+                          error=str(error))
+            return replies.CARD_FULL if full else replies.LOCAL_ERROR
+
+
+async def _fill(channel, began: int, octets: int):
+    """Wait for more of what began at these ticks, of which so many octets have come: not for long
+    without any, and all in all not for a sender slower than a device's modem.
+    """
+    spent = time.ticks_diff(time.ticks_ms(), began)
+    earned = (octets >> limits.SMTP_DATA_RATE_BITS) * 1000
+    channel.read_within(min(limits.SMTP_DATA_IDLE, limits.SMTP_DATA_GRACE + earned - spent))
+    if not await channel.reader.fill():
+        raise OSError(errno.ECONNRESET)
+
+
+async def drain(channel, count: int):
+    """Read `count` octets of a refused chunk and forget them (RFC 3030 2)."""
     reader = channel.reader
-    failure = None
-    channel.read_idle = limits.SMTP_DATA_IDLE
-    while True:
-        reader.start = delivery.feed(reader.buffer, reader.start, reader.end)
-        if failure is None and delivery.content_octets > max_size:
-            failure = replies.MESSAGE_TOO_BIG
-            delivery.abort()
-        if delivery.ended:
-            break
-        if delivery.full:
-            if failure is None:
-                failure = await _spill(channel, delivery, ready)
-            if failure is not None:
-                delivery.discard()
-        elif not await reader.fill():
-            raise OSError(errno.ECONNRESET)
-    if failure is None:
-        failure = admit(delivery.octets)
-    if failure is not None:
-        delivery.abort()
-        return failure
-    return await _guarded(channel, delivery, delivery.commit, ready) or replies.MAIL_ACCEPTED
-
-
-async def _spill(channel, delivery, ready):
-    return await _guarded(channel, delivery, delivery.spill, ready)
-
-
-async def _guarded(channel, delivery, step, ready):
-    """Run one step on the card; returns None, or the Reply that its failure deserves."""
-    try:
-        await ready()
-        step()
-        await asyncio.sleep_ms(0)
-        return None
-    except OSError as error:
-        delivery.abort()
-        full = error.errno == ENOSPC
-        event_log.log("card_full" if full else "card_fault", peer=channel.peer, error=str(error))
-        return replies.CARD_FULL if full else replies.LOCAL_ERROR
+    began = time.ticks_ms()
+    octets = 0
+    while octets < count:
+        if reader.end == reader.start:
+            await _fill(channel, began, octets)
+        taken = min(count - octets, reader.end - reader.start)
+        reader.start += taken
+        octets += taken

@@ -3,19 +3,22 @@
 Taken although the grammar has no such thing, because devices and people send it: white space
 around the colon, a semicolon for it, no angle brackets, a mailbox without a domain, underscores
 and hyphens anywhere in a domain. A source route is dropped (4.1.1.3, appendix C).
+
+Octets over 127 are taken where they are UTF-8, as RFC 6531 3.3 extends the grammar; whether the
+client may send them is the dialogue's question.
 """
 
 from picopost import limits
 from picopost.smtp import replies
 
-# What to parse: the keyword, and the replies to what is not an argument of it, a bad path, a
-# path with octets over 127 (there is no SMTPUTF8).
-REVERSE = (b"FROM", replies.MAIL_SYNTAX, replies.BAD_REVERSE_PATH, replies.REVERSE_PATH_NOT_ASCII)
-FORWARD = (b"TO", replies.RCPT_SYNTAX, replies.BAD_FORWARD_PATH, replies.FORWARD_PATH_NOT_ASCII)
+# What to parse: the keyword, and the replies to what is not an argument of it and to a bad path.
+REVERSE = (b"FROM", replies.MAIL_SYNTAX, replies.BAD_REVERSE_PATH)
+FORWARD = (b"TO", replies.RCPT_SYNTAX, replies.BAD_FORWARD_PATH)
 
 _ALPHANUMERIC = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_DOT_ATEXT = _ALPHANUMERIC + b"!#$%&'*+-/=?^_`{|}~."  # RFC 5322 3.2.3
-_DOT_DOMAIN = _ALPHANUMERIC + b"-_."
+_UTF8 = bytes(range(0x80, 0x100))
+_DOT_ATEXT = _ALPHANUMERIC + b"!#$%&'*+-/=?^_`{|}~." + _UTF8  # RFC 5322 3.2.3
+_DOT_DOMAIN = _ALPHANUMERIC + b"-_." + _UTF8
 _ROUTE = _DOT_DOMAIN + b"@,"
 _KEYWORD = _ALPHANUMERIC + b"-"
 _IPV6 = b"0123456789abcdefABCDEF:."
@@ -55,7 +58,7 @@ def _quoted_string(text: bytes, at: int) -> tuple[bytes, int]:
         if octet == 0x5C:
             octet = text[at] if at < len(text) else 0
             at += 1
-        if not 0x20 <= octet <= 0x7E:
+        if octet < 0x20 or octet == 0x7F:
             raise ValueError
         content.append(octet)
 
@@ -129,30 +132,64 @@ def _after_keyword(argument: bytes, keyword: bytes) -> bytes:
 
 
 def _parameters(text: bytes) -> list[tuple[bytes, bytes | None]]:
-    """RFC 5321 4.1.2: [(keyword in capitals, value or None where there is no "=")]."""
+    """RFC 5321 4.1.2: [(keyword in capitals, value or None where there is no "=")]. A value may
+    have octets over 127, which are UTF-8 (RFC 6531 3.3).
+
+    None of them may come twice (RFC 1870 6, RFC 3461 5.1.1 and 5.2.1, and good sense).
+    """
     items = text.split()
     if len(items) > limits.MAX_PARAMETERS:
         raise PathError(replies.BAD_PARAMETER)
     parameters = []
     for item in items:
         keyword, equals, value = item.partition(b"=")
+        if not is_ascii(value):
+            try:
+                check_utf8(value)
+            except ValueError:
+                raise PathError(replies.BAD_PARAMETER)
+        keyword = keyword.upper()
         if (keyword[:1] in (b"", b"-") or _span(keyword, 0, _KEYWORD) != len(keyword)
                 or b"=" in value or (equals and not value)
-                or min(item) < 0x21 or max(item) > 0x7E):
+                or min(item) < 0x21 or 0x7F in item
+                or keyword in [known for known, _ in parameters]):
             raise PathError(replies.BAD_PARAMETER)
-        parameters.append((keyword.upper(), value if equals else None))
+        parameters.append((keyword, value if equals else None))
     return parameters
+
+
+# What MicroPython's decoder lets pass though RFC 3629 4 does not, or what controls a terminal
+# (U+0080 to U+009F): (first octet, least and greatest second one that is in order).
+_SECOND = {0xC2: (0xA0, 0xBF), 0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF),
+           0xF4: (0x80, 0x8F)}
+
+
+def check_utf8(text: bytes) -> None:
+    """Raise ValueError where `text` is no UTF-8 (RFC 3629), or has controls beyond ASCII."""
+    str(text, "utf-8")  # a UnicodeError is a ValueError
+    for at in range(len(text)):
+        octet = text[at]
+        if octet in (0xC0, 0xC1) or octet > 0xF4:
+            raise ValueError
+        least, greatest = _SECOND.get(octet, (0, 0xFF))
+        if octet in _SECOND and not least <= text[at + 1] <= greatest:
+            raise ValueError
+
+
+def is_ascii(path: bytes) -> bool:
+    """Whether a path that `parse` gave can be sent without SMTPUTF8."""
+    return not path or max(path) < 0x80
 
 
 def parse(argument: bytes, kind: tuple) -> tuple[bytes, bytes, bytes, list]:
     """The (path, local part, domain, parameters) of what stands after MAIL or RCPT.
 
     `kind`: REVERSE or FORWARD. path: the mailbox as it was sent, without brackets and source
-    route, printable ASCII, b"" for the null reverse-path. local part: quoting undone. domain:
+    route, printable UTF-8, b"" for the null reverse-path. local part: quoting undone. domain:
     lower case, b"" where none was given. parameters: [(KEYWORD, value or None)].
     Raises PathError.
     """
-    keyword, syntax, bad_path, not_ascii = kind
+    keyword, syntax, bad_path = kind
     text = _after_keyword(argument, keyword)
     if not text:
         raise PathError(syntax)
@@ -160,8 +197,10 @@ def parse(argument: bytes, kind: tuple) -> tuple[bytes, bytes, bytes, list]:
         path, local, domain, end = _path(text, kind is REVERSE)
         if text[end:end + 1].strip():
             raise ValueError
+        if not is_ascii(path):
+            check_utf8(path)
     except ValueError:
-        raise PathError(bad_path if max(text) < 0x80 else not_ascii)
+        raise PathError(bad_path)
     if len(path) + 2 > limits.MAX_PATH:
         raise PathError(replies.PATH_TOO_LONG)
     return path, local, domain, _parameters(text[end:])

@@ -1,0 +1,201 @@
+"""Who may do what, whose mail is whose, and who has to wait: inside the VM, without a network."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.vm import Vm
+
+STUB = '''
+import time
+from collections import OrderedDict
+from picopost import limits, settings
+from picopost.net.failures import Failures
+from picopost.post_office import PostOffice
+from picopost.smtp import policy
+
+def office(accounts, **given):
+    known = OrderedDict([(name, None) for name in accounts])
+    read = settings.check(dict(given, hostname="xyz.com"))
+    settings.check_accounts(read, known)
+    return PostOffice(read, known, "/sd")
+
+def rules(port, peer, listeners, clients):
+    policies = policy.Policies(listeners, clients, True)
+    if not policies.admits(port, peer):
+        return None
+    p = policies.of(port, peer)
+    return (p.tls, p.starttls, p.require_tls, p.auth, p.require_auth, p.reject_bare, p.wait,
+            p.device)
+'''
+
+
+@pytest.fixture(scope="module")
+def vm():
+    with Vm() as machine:
+        machine.exec(STUB)
+        yield machine
+
+
+def resolve(vm, address, accounts=("girl", "boy"), **given):
+    local, _, domain = address.partition("@")
+    vm.exec(f"o = office({accounts!r}, **{given!r}); o.use_address('192.168.1.5')")
+    return vm.eval(f"o.resolve({local.encode()!r}, {domain.encode().lower()!r})")
+
+
+@pytest.mark.parametrize("address, given, mailboxes", [
+    ("girl@xyz.com", {}, ("girl",)),
+    ("GIRL@XYZ.com", {}, ("girl",)),
+    ("girl", {}, ("girl",)),
+    ("girl@xyz.com.local", {}, ("girl",)),
+    ("girl@[192.168.1.5]", {}, ("girl",)),
+    ("girl@192.168.1.5", {}, ("girl",)),
+    ("girl@example.com", {}, ()),
+    ("girl@example.com", {"domains": ["Example.com"]}, ("girl",)),
+    ("nobody@xyz.com", {}, ()),
+    ("postmaster@xyz.com", {}, ("girl",)),
+    ("Postmaster", {}, ("girl",)),
+    ("postmaster@example.com", {}, ()),
+    ("postmaster", {"catch_all": "boy"}, ("boy",)),
+    ("postmaster", {"aliases": {"postmaster": "boy"}}, ("boy",)),
+    # Plus-addressing, its end and its bounds.
+    ("girl+camera@xyz.com", {}, ("girl",)),
+    ("girl+a+b", {}, ("girl",)),
+    ("+girl", {}, ()),
+    ("nobody+girl", {}, ()),
+    ("girl+x", {"recipient_delimiter": None}, ()),
+    ("girl-x", {"recipient_delimiter": "-"}, ("girl",)),
+    ("root+x", {"aliases": {"root": "boy"}}, ("boy",)),
+    # Aliases: by name at our domains, by address anywhere; one or several accounts.
+    ("alarm@xyz.com", {"aliases": {"Alarm": ["girl", "boy"]}}, ("girl", "boy")),
+    ("alarm@example.com", {"aliases": {"alarm": "girl"}}, ()),
+    ("alarm@example.com", {"aliases": {"alarm@example.com": "girl"}}, ("girl",)),
+    ("girl@xyz.com", {"aliases": {"girl@xyz.com": "boy"}}, ("boy",)),
+    ("girl@xyz.com", {"aliases": {"girl": "boy"}}, ("girl",)),
+    ("fille-é@xyz.com", {"aliases": {"fille-é": "girl"}}, ("girl",)),
+    # Who gets the rest.
+    ("nobody@xyz.com", {"catch_all": "boy"}, ("boy",)),
+    ("nobody@example.com", {"catch_all": "boy"}, ()),
+    ("nobody@example.com", {"default_mailbox": "boy"}, ("boy",)),
+    ("nobody@xyz.com", {"default_mailbox": "boy"}, ("boy",)),
+    ("nobody@xyz.com", {"default_mailbox": "boy", "catch_all": "girl"}, ("girl",)),
+    ("girl@example.com", {"default_mailbox": "boy"}, ("boy",)),
+])
+def test_whose_mail_it_is(vm, address, given, mailboxes):
+    assert resolve(vm, address, **given) == mailboxes
+
+
+def test_reports_go_to_accounts_own_addresses_only(vm):
+    vm.exec("o = office(('girl',), default_mailbox='girl', catch_all='girl', "
+            "aliases={'alarm': 'girl'})")
+    for address, owner in (("girl@xyz.com", "girl"), ("GIRL@xyz.com.local", "girl"),
+                           ("alarm@xyz.com", None), ("nobody@xyz.com", None),
+                           ("girl@example.com", None), ("girl+x@xyz.com", None), ("girl", None)):
+        local, _, domain = address.encode().partition(b"@")
+        assert vm.eval(f"o.owner({local!r}, {domain!r})") == owner, address
+
+
+def test_postmaster_without_accounts(vm):
+    assert resolve(vm, "postmaster", accounts=()) == ()
+
+
+OPEN = {"25": {}, "465": {"tls": True, "require_auth": True}, "587": {"require_auth": True}}
+
+
+@pytest.mark.parametrize("port, peer, listeners, clients, rules", [
+    (25, "192.168.1.20", OPEN, {}, (False, True, False, True, False, False, False, "")),
+    (465, "10.0.0.1", OPEN, {}, (True, False, False, True, True, False, False, "")),
+    (587, "172.31.255.255", OPEN, {}, (False, True, False, True, True, False, False, "")),
+    (25, "172.32.0.0", OPEN, {}, None),
+    (25, "8.8.8.8", OPEN, {}, None),
+    (25, "8.8.8.8", {"25": {"networks": ["8.8.8.8"]}}, {},
+     (False, True, False, True, False, False, False, "")),
+    (25, "192.168.1.20", {"25": {"networks": []}}, {},
+     (False, True, False, True, False, False, False, "")),
+    # The narrowest network says each rule; what none says is the listener's.
+    (587, "192.168.1.20", OPEN, {
+        "192.168.0.0/16": {"starttls": False, "name": "all", "line_ends": "reject"},
+        "192.168.1.20": {"require_auth": False, "name": "camera"},
+        "192.168.1.0/24": {"line_ends": "normalize", "auth": "any"}},
+     (False, False, False, "any", False, False, False, "camera")),
+    (25, "192.168.2.1", OPEN, {
+        "192.168.1.0/24": {"auth": False}, "0.0.0.0/0": {"early_talkers": "reject"}},
+     (False, True, False, True, False, False, True, "")),
+])
+def test_rules_of_a_session(vm, port, peer, listeners, clients, rules):
+    assert vm.eval(f"rules({port}, {peer!r}, {listeners!r}, {clients!r})") == rules
+
+
+def test_ports(vm):
+    for can_tls, ports in ((True, [25, 465, 587]), (False, [25, 587])):
+        assert vm.eval(f"policy.Policies({OPEN!r}, {{}}, {can_tls}).ports()") == ports
+    strict = {"25": {"require_tls": True}, "2525": {}}
+    assert vm.eval(f"policy.Policies({strict!r}, {{}}, False).ports()") == [2525]
+
+
+@pytest.mark.parametrize("rules", [{"require_tls": True, "starttls": False},
+                                   {"require_auth": True, "auth": False}])
+def test_what_is_required_is_not_hidden(vm, rules):
+    for setting in ({"listeners": {"25": rules}}, {"clients": {"10.0.0.1": rules}}):
+        vm.exec(f"""
+try:
+    settings.check({setting!r})
+    refused = ""
+except settings.SettingsError as error:
+    refused = str(error)
+""")
+        assert next(iter(setting)) in vm.eval("refused")
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 32), st.ip_addresses(v=4))
+def test_networks(vm, address, bits, other):
+    network = ipaddress.ip_network((int(address), bits), strict=False)
+    got = vm.eval(f"policy._contains(policy.network('{address}/{bits}'), "
+                  f"policy.network('{other}')[0])")
+    assert got == (other in network)
+
+
+@pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4/33", "1.2.3.4/-1",
+                                  "1.2.3.4/", "a.b.c.d", "1.2.3.4/x", "::1", "1..2.3", "+1.2.3.4"])
+def test_what_is_no_network(vm, text):
+    vm.exec(f"""
+try:
+    policy.network({text!r})
+    refused = False
+except ValueError:
+    refused = True
+""")
+    assert vm.eval("refused")
+
+
+def test_who_fails_has_to_wait(vm):
+    """Twice as long each time, up to a bound; forgotten after a while; a login forgets at once."""
+    vm.exec("f = Failures()")
+    delays = []
+    for _ in range(12):
+        delays.append(vm.eval("f.delay('10.0.0.1')"))
+        vm.exec("f.add('10.0.0.1')")
+    assert delays[:4] == [0, 500, 1000, 2000] and delays[-1] == 8000
+    assert vm.eval("f.delay('10.0.0.2')") == 0
+    vm.exec("f.forget('10.0.0.1')")
+    assert vm.eval("f.delay('10.0.0.1')") == 0
+    vm.exec("""
+f.add("10.0.0.3")
+count, last = f._by_address["10.0.0.3"]
+f._by_address["10.0.0.3"] = count, time.ticks_add(last, -limits.FAILURES_KEPT - 1)
+""")
+    assert vm.eval("f.delay('10.0.0.3')") == 0
+
+
+def test_addresses_that_failed_are_bounded(vm):
+    vm.exec("""
+f = Failures()
+for n in range(40):
+    f.add("10.0.0.%d" % n)
+    count, last = f._by_address["10.0.0.%d" % n]
+    f._by_address["10.0.0.%d" % n] = count, time.ticks_add(last, n)
+""")
+    assert vm.eval("len(f._by_address)") == vm.eval("limits.MAX_FAILING")
+    assert vm.eval("f.delay('10.0.0.39')") and not vm.eval("f.delay('10.0.0.0')")

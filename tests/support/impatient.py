@@ -1,0 +1,20 @@
+# Runs in the VM in main.py's place: the same appliance with deadlines of a second or less, for
+# tests of what happens when they pass.
+import gc
+
+gc.threshold(16_384)  # as main.py
+
+from picopost import appliance, limits
+
+limits.SMTP_IDLE = 1_500
+limits.TLS_IDLE = 1_500
+limits.SMTP_DATA_IDLE = 1_000
+limits.SMTP_DATA_GRACE = 800
+limits.SMTP_UNPRODUCTIVE = 2_500
+limits.TLS_HELLO = 1_000
+limits.TLS_HANDSHAKE = 1_000
+limits.TLS_WAIT = 500
+limits.LOGIN_DELAY = 20
+limits.REAPER_PERIOD = 50
+
+appliance.main()
