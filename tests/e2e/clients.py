@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -34,12 +35,18 @@ _PATIENCE = 60
 
 def need(program: str, package: str) -> str:
     """Path of `program`. Without it the test is skipped, or fails where all have to be there."""
-    path = shutil.which(program)
+    # Where Debian keeps what is for administrators, and no user has it in PATH.
+    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
     if path:
         return path
+    missing(program, package)
+
+
+def missing(what: str, package: str) -> NoReturn:
+    """Skip the test, or fail it where all programs have to be there."""
     advice = f"install Debian's package {package}"
     if os.environ.get("PICOPOST_REQUIRE_CLIENTS"):
-        pytest.fail(f"{program} is missing: {advice}")
+        pytest.fail(f"{what} is missing: {advice}")
     pytest.skip(advice)
 
 
@@ -51,11 +58,20 @@ def environment(home: Path) -> dict[str, str]:
 
 def run(command: list[str], home: Path, stdin: bytes = b"", status: int = 0) -> bytes:
     """What the program printed; AssertionError unless it ends with `status`."""
+    return outcome(command, home, stdin, status).stdout
+
+
+def outcome(command: list[str], home: Path, stdin: bytes = b"",
+            status: int | None = 0) -> subprocess.CompletedProcess:
+    """What the program printed and complained of; AssertionError unless it ends with `status`.
+
+    None: it may end as it likes.
+    """
     done = subprocess.run(command, cwd=home, env=environment(home), input=stdin,
                           capture_output=True, timeout=_PATIENCE)
-    assert done.returncode == status, (command, done.returncode, done.stdout[-2000:],
-                                       done.stderr[-2000:])
-    return done.stdout
+    assert status in (None, done.returncode), (command, done.returncode, done.stdout[-2000:],
+                                               done.stderr[-2000:])
+    return done
 
 
 def run_in_terminal(command: list[str], home: Path) -> None:

@@ -16,7 +16,8 @@ MARKER = "X-Marker"
 _TRACE = re.compile(
     rb"Return-Path: <[^>\r\n]*>\r\n"
     rb"Received: from [^\r\n]+\r\n"
-    rb"\tby [^\r\n ]+ with E?SMTP id [0-9a-f]{8}\.[0-9a-f]{8}(\r\n\tfor <[^>\r\n]+>)?;\r\n"
+    rb"\tby [^\r\n ]+ with (?P<protocol>[A-Z0-9]+) id [0-9a-f]{8}\.[0-9a-f]{8}"
+    rb"(\r\n\tfor <[^>\r\n]+>)?;\r\n"
     rb"\t[^\r\n]+ \+0000\r\n")
 
 
@@ -64,10 +65,14 @@ LETTERS: dict[str, bytes] = {
 }
 
 
-def without_trace(message: bytes) -> bytes:
-    """A fetched message without our own lines, which have to be there; CRLF line ends."""
+def without_trace(message: bytes, protocols: tuple[bytes, ...] = (b"SMTP", b"ESMTP")) -> bytes:
+    """A fetched message without our own lines; CRLF line ends.
+
+    They have to be there, and to say that it came by one of `protocols` (RFC 3848, RFC 6531).
+    """
     match = _TRACE.match(message)
     assert match, message[:400]
+    assert match["protocol"] in protocols, match[0]
     return message[match.end():]
 
 
