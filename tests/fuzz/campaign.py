@@ -19,6 +19,7 @@ from tests.fuzz.leak import Leak
 _BATCH = 100  # examples for which hypothesis is started anew: it keeps what it has tried
 _EVERY = 5.0  # s between two lines of progress
 _QUIET = {"deadline": None, "database": None, "print_blob": False,
+          "report_multiple_bugs": False,
           "suppress_health_check": list(HealthCheck)}
 
 

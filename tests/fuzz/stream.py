@@ -123,9 +123,11 @@ class Stream:
             self.tls_due = True
         elif action == model.AUTH:
             self._replied(talk.authenticated(self._verify(*talk.credentials)))
+        elif action == model.QUIT:
+            self._say(code)
+            self.closed = True
         else:
             self._replied(code)
-            self.closed |= action == model.QUIT
 
     def _verify(self, user: bytes, password: bytes) -> str | None:
         if self._rules.auth == "any":
@@ -141,9 +143,7 @@ class Stream:
         """A reply to a command or a message, and the end of a session that failed too often."""
         self._say(code)
         talk = self.talk
-        if code in (221, 421):
-            self.closed = True
-        elif talk.errors > model.MAX_ERRORS or talk.failures >= model.MAX_LOGIN_FAILURES:
+        if talk.errors > model.MAX_ERRORS or talk.failures >= model.MAX_LOGIN_FAILURES:
             self._say(421)
             self.closed = True
 
