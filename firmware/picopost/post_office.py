@@ -204,5 +204,7 @@ class PostOffice:
         except OSError as error:  # the next start does it again
             if self._mailboxes.get(mailbox.name) is mailbox:  # and was not closed meanwhile
                 event_log.log("card_fault", mailbox=mailbox.name, error=str(error))
+        except MemoryError:  # so does the next deletion
+            event_log.log("sweep_put_off", mailbox=mailbox.name, why="the heap has no room for it")
         finally:
             steps.close()
