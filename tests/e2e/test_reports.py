@@ -40,13 +40,7 @@ def submit(appliance, sender: bytes, recipients: list[bytes], text: bytes,
 
 
 def collect(appliance, user: str) -> list[bytes]:
-    reader = Pop3(appliance.pop3, user, "pw")
-    texts = []
-    for number in reader.sizes():
-        texts.append(reader.text(number))
-        reader.command(b"DELE %d" % number)
-    reader.quit()
-    return texts
+    return Pop3(appliance.pop3, user, "pw").take_all()
 
 
 def report(text: bytes) -> tuple[email.message.Message, list[email.message.Message]]:

@@ -53,13 +53,7 @@ def begin(port: int, *commands: bytes, source: str = "127.0.0.1") -> Lines:
 
 def letters(appliance, user: str = "girl") -> list[bytes]:
     """What is in a mailbox, which is empty then."""
-    reader = Pop3(appliance.pop3, user, USERS[user])
-    texts = []
-    for number in reader.sizes():
-        texts.append(reader.text(number))
-        reader.command(b"DELE %d" % number)
-    reader.quit()
-    return texts
+    return Pop3(appliance.pop3, user, USERS[user]).take_all()
 
 
 def rest(session: Lines) -> list[bytes]:

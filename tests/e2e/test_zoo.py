@@ -28,13 +28,7 @@ def end_of_session(appliance) -> None:
 
 def collect(appliance) -> list[bytes]:
     """The letters in girl's mailbox, which is empty then."""
-    reader = Pop3(appliance.pop3, "girl", "pw")
-    letters = []
-    for number in reader.sizes():
-        letters.append(reader.text(number))
-        reader.command(b"DELE %d" % number)
-    reader.quit()
-    return letters
+    return Pop3(appliance.pop3, "girl", "pw").take_all()
 
 
 @pytest.mark.parametrize("script", ZOO, ids=lambda script: script.name.removesuffix(".txt"))

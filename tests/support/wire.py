@@ -145,6 +145,15 @@ class Pop3(Lines):
                 received = received or line.startswith(b"Received:")
         return octets
 
+    def take_all(self) -> list[bytes]:
+        """The texts of all messages, which are deleted; and QUIT. For small ones."""
+        texts = []
+        for number in self.sizes():
+            texts.append(self.text(number))
+            self.command(b"DELE %d" % number)
+        self.quit()
+        return texts
+
     def quit(self) -> None:
         self.command(b"QUIT")
         self.close()
