@@ -525,6 +525,12 @@ def test_every_free_socket_listens(up):
         until(lambda: listeners() == [4, 1, 1], "all six")
 
 
+def test_the_listener_that_would_get_a_client_last_moves(up):
+    """The chip gives a client to the first of a port's sockets, perhaps just while it moves."""
+    with up.serving(echo=25) as ask:
+        assert ask("link._listening")[1:] == [25, 25, 25, 25, 25, CONTROL, 0]
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 def test_listener_that_closed_without_a_word(up):
