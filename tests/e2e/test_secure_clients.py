@@ -28,6 +28,7 @@ from tests.e2e.conftest import BOARDS
 from tests.e2e.letters import LETTERS
 from tests.e2e.secure_clients import PROGRAMS, STARTTLS, TLS, WAYS, Errand, Way
 from tests.support.appliance import Appliance
+from tests.support.wire import Pop3
 
 _WRONG = "wr0ng-s3cret"
 # What a crowd's client tries until it is let in, one try a tenth of a second.
@@ -386,6 +387,19 @@ def test_smtp_source_with_five_sessions(appliance, home):
     assert set(texts) == {_source_text()}
     marks = {re.search(rb"^Message-Id: (.+?)\r?$", head, re.MULTILINE)[1] for head in heads}
     assert len(marks) == _SOURCE_MESSAGES
+
+
+def test_smtp_source_at_once_where_fewer_ports_share_the_chip(tmp_path, home):
+    """Five at the same moment, on a W5500 that serves port 25 and POP3 alone."""
+    program = clients.need("smtp-source", "postfix")
+    with Appliance(tmp_path / "card.img", "pico_w5500",
+                   settings={"listeners": {"25": {}}}) as appliance:
+        clients.run([program, "-d", "-s", "5", "-m", "50", "-l", str(_SOURCE_OCTETS), "-M",
+                     "abc.com", "-f", letters.SENDER, "-t", "girl@xyz.com",
+                     f"inet:{clients.HOST}:{appliance.smtp}"], home)
+        messages = Pop3(appliance.pop3, "girl", appliance.users["girl"]).take_all()
+    assert {message.split(b"\r\n\r\n", 1)[1] for message in messages} == {_source_text()}
+    assert len(messages) == 50
 
 
 def _source_text() -> bytes:
