@@ -499,6 +499,15 @@ def test_no_secret_of_who_did_not_notice_that_auth_was_refused(appliance, before
     assert not any(secret.decode() in str(appliance.events) for secret in secrets)
 
 
+@pytest.mark.parametrize("verb", [b"AUTH ", b"AUTH=PLAIN ", b"AUTHPLAIN ", b"AUTH X "])
+def test_no_secret_of_who_spells_auth_in_its_own_way(appliance, verb):
+    secret = base64.b64encode(b"\0girl\0s3cret of " + verb)
+    with begin(appliance.smtp, b"EHLO x") as session:
+        assert session.say(verb + secret)[:2] == b"50"
+    assert advice(appliance, "after AUTH was refused")
+    assert secret.decode() not in str(appliance.events)
+
+
 @pytest.mark.parametrize("line", [b"BDAT" + b" " * 1100 + b"9 LAST\r\n",
                                   b" " * 1100 + b"BDAT 9 LAST\r\n"])
 def test_a_chunk_behind_a_line_that_is_none(appliance, line):

@@ -8,6 +8,7 @@ from micropython import const
 from picopost import event_log, limits
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
 from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
+from picopost.sasl import MECHANISMS
 from picopost.smtp import dialogue, replies
 from picopost.smtp.data import drain
 from picopost.smtp.notes import Notes
@@ -127,13 +128,15 @@ class Session:
         await asyncio.sleep_ms(milliseconds)
 
     def _remember(self, line):
-        """The command for the log; of AUTH only the names. What follows AUTH and is no command may
-        be a secret of a client that did not notice that it was refused.
+        """The command for the log; of AUTH, however spelled, no more than a mechanism that we know.
+        What follows AUTH and is no command may be a secret of a client that did not notice that it
+        was refused.
         """
         words = line[:_SHOWN].split(None, 2)
-        if words and words[0].upper() == b"AUTH":
+        if words and words[0][:4].upper() == b"AUTH":
             self._logs_in = True
-            self._said = b" ".join(words[:2])
+            known = len(words) > 1 and words[1].upper() in MECHANISMS
+            self._said = b"AUTH " + words[1] if known else b"AUTH"
         elif not self._logs_in or dialogue.is_verb(words):
             self._said = line[:_SHOWN]
         elif not self._dialogue.authenticating:
