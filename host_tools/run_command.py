@@ -17,11 +17,12 @@ from host_tools.errors import UserError
 
 # What the firmware calls its services in the event `ready`, by port; SMTP at another port is
 # called smtp<port>.
-SERVICES = {25: "smtp", 110: "pop3", 465: "smtps", 587: "submission"}
-_DEFAULT_PORTS = tuple(SERVICES)  # as firmware/picopost/settings.py has them
-_POP3_PORT = 110
+SERVICES = {25: "smtp", 110: "pop3", 465: "smtps", 587: "submission", 995: "pop3s"}
+# As firmware/picopost/settings.py has them.
+_DEFAULT_PORTS = {"listeners": ("25", "465", "587"), "pop3_listeners": ("110", "995")}
 # How a person sets up a device or a mail program for each of them.
-_SHOWN = {"smtp": "SMTP (no login, STARTTLS)", "pop3": "POP3", "smtps": "SMTP (login, SSL/TLS)",
+_SHOWN = {"smtp": "SMTP (no login, STARTTLS)", "pop3": "POP3 (STARTTLS)",
+          "pop3s": "POP3 (SSL/TLS)", "smtps": "SMTP (login, SSL/TLS)",
           "submission": "SMTP (login, STARTTLS)"}
 _DEFAULT_USER = "me"
 _DEFAULT_HOSTNAME = "picopost"  # as firmware/picopost/settings.py has it
@@ -116,18 +117,19 @@ def _settings(given: list[str]) -> dict:
 
 
 def _ports(settings: dict) -> list[int]:
-    """The board's ports; those of `listeners` that are none are for the firmware to refuse."""
-    listeners = settings.get("listeners")
-    if not isinstance(listeners, dict):
-        return list(_DEFAULT_PORTS)
-    return [_POP3_PORT, *(int(port) for port in listeners
-                          if port.isdigit() and 0 < int(port) < 65536)]
+    """The board's ports; what is none in the settings is for the firmware to refuse."""
+    ports = []
+    for key, default in _DEFAULT_PORTS.items():
+        given = settings.get(key)
+        ports += [int(port) for port in (given if isinstance(given, dict) else default)
+                  if port.isdigit() and 0 < int(port) < 65536]
+    return ports
 
 
 def _outside(event: dict, offset: int) -> dict[str, int]:
     """{service: outside port} of an event `ready`, which loses these fields."""
     names = [name for name, value in event.items()
-             if isinstance(value, int) and (name in SERVICES.values() or name[:4] == "smtp")]
+             if isinstance(value, int) and name[:4] in ("smtp", "subm", "pop3")]
     return {name: offset + event.pop(name) for name in names}
 
 
@@ -206,13 +208,15 @@ class _Text:
         print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
               f" card {self._card}")
         for service, port in sorted(ports.items(), key=lambda item: item[1]):
-            print(f"  {_SHOWN.get(service, 'SMTP'):<28} 127.0.0.1 port {port}")
+            print(f"  {_SHOWN.get(service, service[:4].upper()):<28} 127.0.0.1 port {port}")
         for user, secret in self._users:
             print(f"  user  {user}   password  {secret}")
         if self._identity:
             print("  TLS certificate, SHA-256 fingerprint:\n    "
                   + tls_identity.fingerprint(self._identity[1]))
-        smtp, pop3 = ports.get("smtp") or next(iter(ports.values())), ports["pop3"]
+        smtp, pop3 = (ports.get(service) or next(
+            port for name, port in ports.items() if name.startswith(service[:3]))
+            for service in ("smtp", "pop3"))
         print(f"Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS "
               f"smtp://127.0.0.1:{smtp} --mail-from you@example.com --mail-rcpt {address} -T -")
         print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user '{name}:{password}'")

@@ -16,7 +16,6 @@ from picopost.store.sd_card import SdCard
 from picopost.store.volume import Volume
 
 _ROOT = "/sd"
-_POP3_PORT = 110
 
 
 class Stop(Exception):
@@ -91,16 +90,28 @@ async def _join(link):
 
 def _services(office, settings, identity):
     """[(port, Service)], the most wanted first: a link with few listeners serves these longest."""
+    from picopost.policy import Policies
     from picopost.pop3.service import Pop3Service
-    from picopost.smtp.policy import Policies
     from picopost.smtp.service import SmtpService
 
     failures = Failures()
-    policies = Policies(settings["listeners"], settings["clients"], identity is not None)
-    services = [(port, SmtpService(port, office, policies, failures, identity))
-                for port in policies.ports()]
-    services.insert(1, (_POP3_PORT, Pop3Service(office, policies, failures)))
-    return services
+    pop3 = settings["pop3_listeners"]
+    listeners = dict(settings["listeners"])
+    listeners.update(pop3)
+    policies = Policies(listeners, settings["clients"], identity is not None,
+                        settings["require_tls"])
+    return [(port, (Pop3Service if str(port) in pop3 else SmtpService)(
+        port, office, policies, failures, identity)) for port in policies.ports()]
+
+
+def _tell_of_logins(settings, identity):
+    """What the owner should know about passwords in the clear."""
+    if not settings["require_tls"]:
+        event_log.log("logins", why="a login needs no TLS, so passwords may cross the network in "
+                      "the clear", advice="the setting require_tls forbids it")
+    elif identity is None:
+        event_log.log("no_logins", why="the setting require_tls wants TLS for a login, and there "
+                      "is none")
 
 
 async def _console():
@@ -128,6 +139,7 @@ async def _serve(board, settings, known):
             ports[service.name] = port
         event_log.log("ready", board=board["name"], hostname=office.hostname,
                       address=link.address, tls=identity.fingerprint if identity else "", **ports)
+        _tell_of_logins(settings, identity)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)

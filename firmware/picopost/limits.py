@@ -31,12 +31,11 @@ MAX_ORIGINAL_RECIPIENT = const(500)
 MAX_NOTICES = const(2048)
 # BDAT's count: nine digits, since no chunk of 1 GB can be taken and more would be no small integer.
 MAX_CHUNK_DIGITS = const(9)
-# A user name in AUTH: an account (32) with our domain behind it, as some programs send it.
+# A user name in USER and AUTH: an account (32) with our domain behind it, as some programs send it;
+# RFC 1939 3 asks for 40.
 MAX_USER = const(128)
 # RFC 2449 4: 255 octets including CRLF.
 MAX_POP3_LINE = const(255)
-# RFC 1939 3: an argument has up to 40 characters. Kept from USER to the end of a session.
-MAX_POP3_USER = const(40)
 # One line of a LIST or UIDL: a number of ten digits, a space, a unique-id of 70 octets (RFC
 # 1939 7), CRLF. A listing is sent in buffers that have this much room left for each line.
 MAX_POP3_LISTING_LINE = const(83)
@@ -79,6 +78,9 @@ SMTP_DATA_RATE_BITS = const(8)
 SMTP_UNPRODUCTIVE = const(900_000)
 # RFC 1939 3: an autologout timer of at least 10 minutes.
 POP3_IDLE = const(600_000)
+# A session that says nothing but NOOP for so long, or does not log in, is closed: a mail program
+# that is left open would keep one of five seats, and nobody else could read the mailbox.
+POP3_UNPRODUCTIVE = const(900_000)
 # Before login nothing asks for patience.
 POP3_LOGIN_IDLE = const(60_000)
 # For one piece of a reply or a message to be taken by the client.
@@ -187,7 +189,7 @@ TLS_SEARCH = const(200)
 # computes for 5 to 10 s.
 TLS_HELLO = const(10_000)
 TLS_HANDSHAKE = const(20_000)
-# Between two commands of a session in TLS: others wait for its room.
+# A session in TLS that idles longer than this is ended when others wait for its room.
 TLS_IDLE = const(60_000)
 # Free beside that while a handshake computes: 3.6 KB of large numbers at its peak (P-256), each
 # in a piece of its own, and what others take meanwhile.

@@ -151,6 +151,21 @@ class PostOffice:
                 return rules[rule]
         return None
 
+    def expiry(self, name):
+        """What EXPIRE says of an account, or of all (None) before login: b"NEVER", or the days that
+        a message stays for sure; b"" where nothing is sure. RFC 2449 6.7: USER stands behind the
+        least of several.
+        """
+        kept = []
+        for known in (name,) if name else self._accounts:
+            if self.rule(known, "keep_newest") or self.rule(known, "drop_oldest"):
+                return b""
+            kept.append(self.rule(known, "keep_days") or 0)
+        if not any(kept):
+            return b"NEVER"
+        least = min([days for days in kept if days])
+        return b"%d%s" % (least, b" USER" if min(kept) != max(kept) else b"")
+
     def expire(self, name):
         """Throw away, in the background, what the mailbox's rules no longer keep."""
         if any(self.rule(name, rule) for rule in ("keep_newest", "keep_days", "drop_oldest")):

@@ -3,7 +3,7 @@
 import json
 
 from picopost import limits
-from picopost.smtp import policy
+from picopost import policy
 
 PATH = "settings.json"
 
@@ -92,7 +92,8 @@ def _has_rules(value, checks):
                 or value.get("require_auth") and value.get("auth") is False)
 
 
-# What may be said of a client (or a network of them); of a listener the same and what is its own.
+# What may be said of a client (or a network of them); of a listener the same and what is its own,
+# of one for POP3 the first three.
 _CLIENT_RULES = {
     "starttls": _is_bool,
     "auth": lambda value: isinstance(value, bool) or value == policy.ANY_LOGIN,
@@ -103,19 +104,28 @@ _CLIENT_RULES = {
     "sessions": lambda value: _is_count(value) and value < 256,
     "name": lambda value: isinstance(value, str) and len(value) < 64,
 }
-_LISTENER_RULES = {"tls": _is_bool, "networks": _is_networks}
-for _rule in ("starttls", "auth", "require_auth", "require_tls", "line_ends", "early_talkers"):
+_POP3_RULES = {"tls": _is_bool, "networks": _is_networks, "starttls": _is_bool}
+_LISTENER_RULES = dict(_POP3_RULES)
+for _rule in ("auth", "require_auth", "require_tls", "line_ends", "early_talkers"):
     _LISTENER_RULES[_rule] = _CLIENT_RULES[_rule]
 
 
-def _is_listeners(value):
+def _are_listeners(value, checks):
     if not isinstance(value, dict) or not value:
         return False
     for port in value:
-        if (not port.isdigit() or not 1 <= int(port) <= 65535 or int(port) in _OTHER_PORTS
-                or not _has_rules(value[port], _LISTENER_RULES)):
+        if (not port.isdigit() or port[0] == "0" or not 1 <= int(port) <= 65535
+                or not _has_rules(value[port], checks)):
             return False
     return True
+
+
+def _is_listeners(value):
+    return _are_listeners(value, _LISTENER_RULES)
+
+
+def _is_pop3_listeners(value):
+    return _are_listeners(value, _POP3_RULES)
 
 
 def _is_clients(value):
@@ -141,8 +151,6 @@ def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-_OTHER_PORTS = (110, 995)  # POP3's
-
 # What a mailbox may have: bounds beyond which its mail is refused, and what is thrown away.
 RULES = ("max_octets", "max_messages", "keep_newest", "keep_days", "drop_oldest")
 
@@ -162,9 +170,13 @@ _KEYS = {
                             'null, or "+", "-", "=" or "_": name+anything is name'),
     "listeners": ({"25": {}, "465": {"tls": True, "require_auth": True},
                    "587": {"require_auth": True}}, _is_listeners,
-                  "rules by port (not 110, 995): tls, require_tls, require_auth, auth, starttls "
+                  "rules by port: tls, require_tls, require_auth, auth, starttls "
                   "(true or false), networks (a list like 192.168.1.0/24), line_ends, "
                   "early_talkers; what is required must not be hidden"),
+    "pop3_listeners": ({"110": {}, "995": {"tls": True}}, _is_pop3_listeners,
+                       "rules by port, no port of listeners: tls, starttls (true or false), "
+                       "networks (a list like 192.168.1.0/24)"),
+    "require_tls": (False, _is_bool, "true or false"),
     "clients": ({}, _is_clients,
                 "rules by address or network: starttls, require_tls, require_auth (true or "
                 'false), auth (true, false, "any"), line_ends ("normalize", "reject"), '
@@ -218,4 +230,6 @@ def check(given, path=PATH):
         if not _KEYS[key][1](given[key]):
             raise SettingsError(f"{path}: {key} must be {_KEYS[key][2]}")
         settings[key] = given[key]
+    if any([port in settings["listeners"] for port in settings["pop3_listeners"]]):
+        raise SettingsError(f"{path}: listeners and pop3_listeners must not share a port")
     return settings

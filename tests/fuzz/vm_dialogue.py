@@ -1,7 +1,8 @@
 # Runs in the VM: plays the session of smtp.dialogue without I/O for tests/fuzz/dialogue.py.
 import json
 
-from picopost.smtp import dialogue, policy, replies
+from picopost import policy
+from picopost.smtp import dialogue, replies
 
 _OUTCOMES = (replies.MAIL_ACCEPTED, replies.LOCAL_ERROR, replies.MESSAGE_TOO_BIG)
 # The most that an attribute of the dialogue may hold, in octets and items; others: _BOUND.
@@ -71,7 +72,7 @@ def visible(talk):
 def play(rules, directory, max_size, password, limit, entries):
     """[(reply, action, visible state or None where it is as before)], one for each line said."""
     talk = dialogue.Dialogue("xyz.com", directory, "192.168.1.20", max_size,
-                             policy.Policy(json.loads(rules), {}, True))
+                             policy.Policy(json.loads(rules), {}, True, False))
     said = [(talk.greeting(), dialogue.NOTHING, None)]
     before = None
     for line, outcome, count in entries:

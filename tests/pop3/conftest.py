@@ -14,9 +14,12 @@ class Client:
         self.vm = vm
 
     def connect(self, accounts: dict[bytes, tuple[bytes, list[int]]],
-                hostname: str = "xyz.com") -> bytes:
-        """A new session; returns its greeting. `accounts`: {name: (password, message sizes)}."""
-        self.vm.exec(f"session = Session({hostname!r}, {accounts!r})")
+                hostname: str = "xyz.com", **policy) -> bytes:
+        """A new session; returns its greeting. `accounts`: {name: (password, message sizes)}.
+
+        `policy`: `rules` of the listener, `can_tls`, `private_logins`.
+        """
+        self.vm.exec(f"session = Session({hostname!r}, {accounts!r}, **{policy!r})")
         return self.vm.eval("session.dialogue.greeting()")
 
     def log_in(self, sizes: list[int]) -> None:

@@ -32,7 +32,7 @@ def test_bad_line_counts_are_refused(client):
 
 
 def test_the_longest_user_name(client):
-    greatest = client.vm.eval("limits.MAX_POP3_USER")
+    greatest = client.vm.eval("limits.MAX_USER")
     assert greatest >= 40  # RFC 1939 3
     client.connect({b"u" * greatest: (b"p", [])})
     assert client.say(b"USER " + b"u" * (greatest + 1)) == b"-ERR [AUTH] user name too long\r\n"
@@ -135,7 +135,7 @@ def test_the_password_is_dropped_and_never_shown(client):
     assert client.vm.eval("talk.command(b'PASS s3cret')") == (None, 1)
     assert client.vm.eval("(talk.user, talk.password)") == (b"girl", b"s3cret")
     assert "s3cret" not in client.vm.eval("repr(talk)")
-    client.vm.exec("talk.logged_in(Maildrop([120]))")
+    client.vm.exec("talk.logged_in('girl', Maildrop([120]))")
     assert client.vm.eval("(talk.user, talk.password)") == (b"girl", None)
 
 
@@ -152,8 +152,8 @@ class OneLongLine:
     def is_deleted(self, number): return False
     def octets_of(self, number): return 4294967295
     def uid_of(self, number): return b"~" * 70
-talk = dialogue.Dialogue("h")
-talk.logged_in(OneLongLine())
+talk = dialogue.Dialogue("h", None, None)
+talk.logged_in("girl", OneLongLine())
 buffer = bytearray(limits.MAX_POP3_LISTING_LINE)
 """)
     for method, line in (("listing_line", b"4294967295 4294967295\r\n"),
@@ -178,7 +178,7 @@ def cost(count):
     gc.collect()
     before = gc.mem_alloc()
     for i in range(count):
-        many[i] = dialogue.Dialogue(name)
+        many[i] = dialogue.Dialogue(name, None, None)
     gc.collect()
     return (gc.mem_alloc() - before) / count
 def list_all(talk, buffer, count):
@@ -190,9 +190,70 @@ def list_all(talk, buffer, count):
     allocated = gc.mem_alloc() - before
     gc.enable()
     return allocated
-talk = dialogue.Dialogue("mail.abc.com")
-talk.logged_in(Sizes())
+talk = dialogue.Dialogue("mail.abc.com", None, None)
+talk.logged_in("girl", Sizes())
 """)
     assert client.vm.eval("cost(20)") < 500
     assert client.vm.eval("list_all(talk, bytearray(83), 3000)") == \
         client.vm.eval("list_all(talk, bytearray(83), 0)")
+
+
+def capabilities(client) -> list[bytes]:
+    first, *lines, dot, rest = client.say(b"CAPA").split(b"\r\n")
+    assert first.startswith(b"+OK") and dot == b"." and rest == b""
+    return lines
+
+
+def test_no_login_before_tls_where_the_owner_wants_it(client):
+    """The setting `require_tls`."""
+    client.connect(GIRL, private_logins=True)
+    assert b"STLS" in capabilities(client)
+    for line in (b"USER girl", b"AUTH", b"AUTH PLAIN", b"AUTH PLAIN AGdpcmwAc2VjcmV0"):
+        assert client.say(line) == b"-ERR STLS first: no login without TLS\r\n", line
+    assert client.say(b"PASS secret") == b"-ERR USER first\r\n"
+    assert not {line.split()[0] for line in capabilities(client)} & {b"USER", b"SASL"}
+    assert client.say(b"STLS").startswith(b"+OK")
+    assert {b"USER", b"SASL PLAIN LOGIN"} < set(capabilities(client))
+    client.say(b"USER girl")
+    assert client.say(b"PASS secret").startswith(b"+OK")
+
+
+@pytest.mark.parametrize("policy", [{"can_tls": False}, {"rules": {"starttls": False}},
+                                    {"rules": {"tls": True}}])
+def test_no_stls_where_there_is_none(client, policy):
+    client.connect(GIRL, **policy)
+    assert b"STLS" not in capabilities(client)
+    assert client.say(b"STLS") == b"-ERR no TLS here\r\n"
+    client.say(b"USER girl")
+    assert client.say(b"PASS secret").startswith(b"+OK")
+
+
+def test_expire_says_what_is_known_in_each_state(client):
+    """RFC 2449 6.7: of all before the login, of the account after it, nothing where nothing is."""
+    client.connect(GIRL)
+    client.vm.exec("kept = {None: b'30 USER', 'girl': b'60'}; session.dialogue._expiry = kept.get")
+    assert b"EXPIRE 30 USER" in capabilities(client)
+    client.say(b"USER girl")
+    client.say(b"PASS secret")
+    assert b"EXPIRE 60" in capabilities(client)
+    client.vm.exec("kept['girl'] = b''")
+    assert not any(line.startswith(b"EXPIRE") for line in capabilities(client))
+
+
+def test_the_password_of_auth_is_dropped_and_never_shown(client):
+    client.connect(GIRL)
+    client.vm.exec("talk = session.dialogue")
+    assert client.vm.eval("talk.command(b'AUTH PLAIN')") == (b"+ \r\n", 0)
+    assert client.dialogue("authenticating")
+    assert client.vm.eval("talk.command(b'AGdpcmwAc2VjcmV0')") == (None, 1)
+    assert not client.dialogue("authenticating")
+    assert client.vm.eval("(talk.user, talk.password)") == (b"girl", b"secret")
+    client.vm.exec("talk.refused(replies.WRONG_CREDENTIALS)")
+    assert client.vm.eval("(talk.user, talk.password)") == (None, None)
+
+
+def test_a_response_too_long_ends_the_exchange(client):
+    client.connect(GIRL)
+    client.say(b"AUTH PLAIN")
+    assert client.dialogue("too_long()") == b"-ERR line too long\r\n"
+    assert client.say(b"STAT") == b"-ERR log in first\r\n"

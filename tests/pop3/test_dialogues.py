@@ -34,5 +34,5 @@ def test_dialogue(client, script):
         assert end, f"{line!r} is no whole line"
         return line
 
-    script.run(send, receive, lambda: said)
+    script.run(send, receive, lambda: said, start_tls=lambda: None)
     assert client.vm.eval("session.closed")

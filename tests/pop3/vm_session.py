@@ -1,6 +1,6 @@
 # Runs inside the MicroPython VM: the part of a POP3 session around the dialogue, over a maildrop
 # that is a list of sizes.
-from picopost import limits
+from picopost import limits, policy
 from picopost.pop3 import dialogue, replies
 
 BODY_LINE = 70
@@ -69,8 +69,9 @@ class Session:
     """`accounts`: {name: (password, sizes of the messages)}. `exchange` gives all that the client
     receives for a line."""
 
-    def __init__(self, hostname, accounts):
-        self.dialogue = dialogue.Dialogue(hostname)
+    def __init__(self, hostname, accounts, rules={}, can_tls=True, private_logins=False):
+        self.dialogue = dialogue.Dialogue(
+            hostname, policy.Policy(rules, {}, can_tls, private_logins), lambda account: b"NEVER")
         self.accounts = accounts
         self.maildrop = None
         self.refusal = None  # what a login with the right password is refused with
@@ -97,7 +98,11 @@ class Session:
             if self.refusal:
                 return talk.refused(self.refusal)
             self.maildrop = Maildrop(sizes)
-            return talk.logged_in(self.maildrop)
+            return talk.logged_in(talk.user.decode(), self.maildrop)
+        if self.action == dialogue.STLS:
+            assert reply is None
+            talk.tls_started()
+            return replies.START_TLS
         if self.action == dialogue.LISTING:
             return reply + self._listing(talk.listing_line)
         if self.action == dialogue.UID_LISTING:

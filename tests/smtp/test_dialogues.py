@@ -17,7 +17,8 @@ DIALOGUES = Path(__file__).with_name("dialogues")
 
 STUB = '''
 from picopost import limits
-from picopost.smtp import dialogue, parameters, policy, replies
+from picopost import policy
+from picopost.smtp import dialogue, parameters, replies
 import gc
 import json
 
@@ -52,7 +53,7 @@ class Session:
 
     def __init__(self, hostname, users, catch_all, default_mailbox, full, max_size, rules):
         self.directory = Directory(hostname, users, catch_all, default_mailbox, full)
-        self.rules = policy.Policy(json.loads(rules), {}, True)
+        self.rules = policy.Policy(json.loads(rules), {}, True, False)
         self.dialogue = dialogue.Dialogue(hostname, self.directory, "192.168.1.20", max_size,
                                           self.rules)
         self.in_data = False
@@ -145,10 +146,11 @@ def fuzz(lines):
 
 def heap_of_a_dialogue(count=32):
     kept = [None] * count
+    rules = policy.Policy({}, {}, True, False)
     gc.collect()
     before = gc.mem_alloc()
     for i in range(count):
-        kept[i] = dialogue.Dialogue("picopost.local", None, "192.168.1.20", 1000000, None)
+        kept[i] = dialogue.Dialogue("picopost.local", None, "192.168.1.20", 1000000, rules)
     gc.collect()
     return (gc.mem_alloc() - before) // count
 '''

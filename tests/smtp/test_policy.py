@@ -14,7 +14,7 @@ from collections import OrderedDict
 from picopost import limits, settings
 from picopost.net.failures import Failures
 from picopost.post_office import PostOffice
-from picopost.smtp import policy
+from picopost import policy
 
 def office(accounts, **given):
     known = OrderedDict([(name, None) for name in accounts])

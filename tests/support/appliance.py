@@ -20,7 +20,7 @@ _PATIENCE = 60
 CROWDED = {"sessions_per_address": 8}
 USERS = {"girl": "s3cret word", "boy": "pa55"}
 # The board's ports, as it comes.
-PORTS = (25, 110, 465, 587)
+PORTS = (25, 110, 465, 587, 995)
 
 
 def free_port_offset(ports: tuple[int, ...] = PORTS) -> int:

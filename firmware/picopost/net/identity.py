@@ -39,7 +39,7 @@ class Identity:
     """The appliance's key and certificate, and the TLS sessions under them. Made by `load`.
 
     `fingerprint` is the SHA-256 of the certificate in lower-case hex, `sessions` how many are
-    open: limits.TLS_SESSIONS at most.
+    open: limits.TLS_SESSIONS at most; `waiting` how many want one and find no room.
     """
 
     def __init__(self, context, fingerprint):
@@ -48,6 +48,7 @@ class Identity:
         self._context = context
         self._reserve = None
         self._searching = False
+        self.waiting = 0
         self._freed = asyncio.Event()
         self._rest = 0  # ms that the last step of a handshake took
         self._resume = 0  # ticks at which the next one may start
@@ -134,18 +135,22 @@ class Identity:
         raises Busy.
         """
         deadline = time.ticks_add(time.ticks_ms(), limits.TLS_WAIT)
-        while True:
-            try:
-                return self.wrap(connection)
-            except Busy:
-                left = time.ticks_diff(deadline, time.ticks_ms())
-                if left <= 0:
-                    raise
-            self._freed.clear()
-            try:
-                await asyncio.wait_for_ms(self._freed.wait(), left)
-            except asyncio.TimeoutError:
-                pass  # one last try
+        self.waiting += 1
+        try:
+            while True:
+                try:
+                    return self.wrap(connection)
+                except Busy:
+                    left = time.ticks_diff(deadline, time.ticks_ms())
+                    if left <= 0:
+                        raise
+                self._freed.clear()
+                try:
+                    await asyncio.wait_for_ms(self._freed.wait(), left)
+                except asyncio.TimeoutError:
+                    pass  # one last try
+        finally:
+            self.waiting -= 1
 
     def ended(self):
         """A session has given its memory back."""

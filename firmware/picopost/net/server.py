@@ -17,9 +17,26 @@ class Seat:
     def __init__(self):
         self.receive = bytearray(limits.RECEIVE_BUFFER)
         self.block = bytearray(limits.CARD_BLOCK + 8)  # 8: room for what a kernel call overshoots
+        self.free()
+
+    def free(self):
+        """Nobody sits here."""
         self.task = None
         self.peer = ""
         self.deadline = 0
+        self.secured = None  # the session's TLS connection
+        self.listening = False  # for its next command
+        self.worked = 0  # ticks of the last thing that it did
+
+    def is_due(self, now):
+        """Whether its session has to end: its time is up, or it idles in the room that TLS needs
+        for others.
+        """
+        if not self.task:
+            return False
+        return (time.ticks_diff(now, self.deadline) > 0
+                or (self.listening and self.secured is not None and self.secured.is_wanted()
+                    and time.ticks_diff(now, self.worked) > limits.TLS_IDLE))
 
 
 class Service:
@@ -51,15 +68,28 @@ class Service:
 
 
 class Channel:
-    """A session's connection: lines in, replies out, each wait with its deadline."""
+    """A session's connection: lines in, replies out, each wait with its deadline.
+
+    `handshaking`: in a TLS handshake, so nothing can be said.
+    """
 
     def __init__(self, connection, seat):
         self.connection = connection
         self.seat = seat
         self.peer = connection.peer
         self.reader = LineReader(self, seat.receive)
+        self.handshaking = False
         self._read_by = 0
         self._queued = b""
+        self.work()
+
+    def work(self):
+        """The session did something; who only keeps a connection open does not call it."""
+        self.seat.worked = time.ticks_ms()
+
+    def idle(self):
+        """Milliseconds since the last `work`."""
+        return time.ticks_diff(time.ticks_ms(), self.seat.worked)
 
     def expect(self, milliseconds):
         """From now on the session has this long before its next sign of life."""
@@ -72,7 +102,10 @@ class Channel:
     async def readline(self, limit, milliseconds):
         """LineReader.readline, the whole line within this time: who drips gains nothing."""
         self.read_within(milliseconds)
-        return await self.reader.readline(limit)
+        self.seat.listening = True
+        line = await self.reader.readline(limit)
+        self.seat.listening = False
+        return line
 
     async def readinto(self, buffer):
         """Octets from the client, after telling it all that was queued for it."""
@@ -87,14 +120,35 @@ class Channel:
         self.reader.end += count
         return count
 
-    def secure(self, connection):
-        """From now on all goes through `connection`, TLS around the one so far.
+    async def start_tls(self, identity, go_ahead=b""):
+        """From now on all goes through TLS, once the client has been told `go_ahead`; without it
+        TLS is what the client begins with (RFC 8314 3.3).
 
-        What came before it in the clear is thrown away (RFC 3207 4.2): a stranger on the path
-        could have put it there.
+        What came before in the clear is thrown away (RFC 3207 4.2, RFC 2595 4): a stranger on the
+        path could have put it there. Raises Busy while nothing has been said, another TlsError
+        when the handshake failed.
         """
-        self.connection = connection
+        if not go_ahead:
+            # Who says nothing takes a seat, but no room that others in TLS need.
+            self.expect(limits.TLS_HELLO)
+            self.handshaking = True
+            await self.connection.wait_readable()
+            self.handshaking = False
+        self.expect(limits.TLS_WAIT + limits.WRITE_IDLE)
+        secured = await identity.admit(self.connection)
+        if go_ahead:
+            try:
+                await self.write(go_ahead)
+            except BaseException:  # cancelled too: nobody else knows of its room
+                secured.abort()
+                raise
+        self.connection = self.seat.secured = secured
         self.reader.discard()
+        self.expect(limits.TLS_HANDSHAKE)
+        self.handshaking = True
+        await secured.handshake()
+        self.handshaking = False
+        self.work()
 
     async def write(self, buffer):
         """All of `buffer`, after what was queued."""
@@ -172,7 +226,7 @@ class Server:
             # Whatever happened, the seat is free again and the connection gone.
             (channel.connection if channel else connection).abort()
             self._taken.remove(seat)
-            seat.task = None
+            seat.free()
             self._free.append(seat)
             event_log.log("closed", peer=connection.peer, service=service.name, why=why)
 
@@ -234,12 +288,13 @@ class Server:
             self._refusing -= 1
 
     async def watch(self):
-        """For ever: end the sessions whose deadline has passed."""
+        """For ever: end the sessions that have to."""
         while True:
             await asyncio.sleep_ms(limits.REAPER_PERIOD)
             now = time.ticks_ms()
             for seat in self._taken:
-                if seat.task and time.ticks_diff(now, seat.deadline) > 0:
+                if seat.is_due(now):
                     # Once; what the session does about it has a deadline of its own.
                     seat.deadline = time.ticks_add(now, limits.CLOSING)
+                    seat.listening = False
                     seat.task.cancel()

@@ -191,6 +191,10 @@ class Connection:
         self._end()
         self._connection.abort()
 
+    def is_wanted(self):
+        """Whether others wait for the room that this session takes."""
+        return self._identity.waiting > 0
+
     def _end(self):
         # mbedTLS' memory is freed by this call only, never by the garbage collector.
         session, self._session = self._session, None

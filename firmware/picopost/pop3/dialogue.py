@@ -2,7 +2,7 @@
 
 A table says which verb is allowed in which state with how many arguments; a handler checks
 first and changes state after. RFC 1939, RFC 2449 (CAPA, response codes), RFC 3206 ([AUTH],
-[SYS/TEMP]).
+[SYS/TEMP]), RFC 2595 4 (STLS), RFC 5034 (AUTH), RFC 6856 (UTF8).
 
 A maildrop is the snapshot of a mailbox that a session works on, messages 1 to `count`:
     count, octets             all messages, those marked as deleted included
@@ -15,7 +15,7 @@ octets_of, uid_of and delete may read the card, and raise OSError with nothing c
 
 from micropython import const
 
-from picopost import limits
+from picopost import limits, sasl
 from picopost.pop3 import replies
 
 # What the session does with a command, besides sending the reply.
@@ -26,6 +26,7 @@ UID_LISTING = const(3)  # reply, uid_listing_line() for 1 to maildrop.count, "."
 RETRIEVE = const(4)  # reply, `lines` body lines (-1: all) of message number `message`, "."
 QUIT = const(5)  # reply, close; nothing is deleted
 UPDATE = const(6)  # remove the marked messages durably, then updated(), close; no reply yet
+STLS = const(7)  # make room for TLS, then replies.START_TLS, handshake, tls_started(); no reply yet
 
 _AUTHORIZATION = const(1)
 _TRANSACTION = const(2)
@@ -78,19 +79,32 @@ class Dialogue:
 
     For the session to read: `user`, `password` (bytes or None), `message`, `lines` (see the
     actions), `errors` (commands refused so far), `failures` (of these, logins with wrong
-    credentials).
+    credentials), `tls` (the session is in TLS), `authenticating` (the next line answers a
+    challenge of AUTH: it is a secret).
+
+    `rules` is the policy.Policy of the session. `expiry(account)` gives what EXPIRE says (RFC
+    2449 6.7), or b"" where nothing can be promised; None: before login.
     """
 
-    def __init__(self, hostname: str):
+    def __init__(self, hostname: str, rules, expiry):
         self._hostname = hostname
+        self._rules = rules
+        self._expiry = expiry
         self._state = _AUTHORIZATION
+        self._account = None
         self._maildrop = None
+        self._exchange = None
+        self.tls = False
         self.user = None
         self.password = None
         self.message = 0
         self.lines = -1
         self.errors = 0
         self.failures = 0
+
+    @property
+    def authenticating(self) -> bool:
+        return self._exchange is not None
 
     def greeting(self) -> bytes:
         """The reply to the connection. No <timestamp> in it: that would offer APOP."""
@@ -103,19 +117,26 @@ class Dialogue:
         replies.STORE_FAILED. It does the same when it cannot start what an action asks for,
         so it sends the reply of LISTING, UID_LISTING and RETRIEVE only once it has.
         """
-        reply, action = self._execute(line)
+        reply, action = self._respond(line) if self._exchange else self._execute(line)
         if reply is not None and reply.startswith(b"-"):
             self.errors += 1
         return reply, action
 
     def too_long(self) -> bytes:
-        """The reply to a line over limits.MAX_POP3_LINE, which the session drained."""
+        """The reply to a line over its limit, which the session drained."""
+        self._exchange = None
         self.errors += 1
         return replies.LONG_LINE
 
-    def logged_in(self, maildrop) -> bytes:
+    def tls_started(self) -> None:
+        """TLS is on. What the client said before counts no more (RFC 2595 4)."""
+        self.tls = True
+        self.user = None
+
+    def logged_in(self, account: str, maildrop) -> bytes:
         """After LOGIN: the credentials are right and the maildrop is open and locked."""
         self.password = None
+        self._account = account
         self._maildrop = maildrop
         self._state = _TRANSACTION
         return self._contents(b"maildrop has ")
@@ -195,14 +216,21 @@ class Dialogue:
 
     def _contents(self, before):
         maildrop = self._maildrop
-        return b"+OK %s%d messages (%d octets)\r\n" % (
-            before, maildrop.live_count, maildrop.live_octets)
+        count = maildrop.live_count
+        return b"+OK %s%d message%s (%d octets)\r\n" % (
+            before, count, b"" if count == 1 else b"s", maildrop.live_octets)
 
     def _farewell(self):
         return b"+OK %s POP3 server signing off\r\n" % self._hostname.encode()
 
+    @property
+    def _may_log_in(self):
+        return self.tls or not self._rules.private_logins
+
     def _user(self, arguments):
-        if len(arguments[0]) > limits.MAX_POP3_USER:
+        if not self._may_log_in:
+            return replies.TLS_FIRST, NOTHING
+        if len(arguments[0]) > limits.MAX_USER:
             return replies.LONG_USER, NOTHING
         self.user = arguments[0]
         return replies.SEND_PASSWORD, NOTHING
@@ -213,8 +241,58 @@ class Dialogue:
         self.password = arguments[0]
         return None, LOGIN
 
+    def _auth(self, arguments):
+        if not self._may_log_in:
+            return replies.TLS_FIRST, NOTHING
+        if not arguments:
+            return replies.MECHANISMS, NOTHING
+        mechanism = arguments[0].upper()
+        if mechanism not in sasl.MECHANISMS:
+            return replies.NO_SUCH_MECHANISM, NOTHING
+        self._exchange = sasl.Exchange(mechanism)
+        if len(arguments) == 1:
+            return b"+ %s\r\n" % self._exchange.first_challenge, NOTHING
+        # RFC 5034 4: "=" is an initial response of no octets.
+        return self._respond(b"" if arguments[1] == b"=" else arguments[1])
+
+    def _respond(self, line):
+        """A line of an AUTH exchange (RFC 5034 4)."""
+        exchange = self._exchange
+        if line == b"*":
+            self._exchange = None
+            return replies.CANCELLED, NOTHING
+        try:
+            challenge = exchange.respond(line.strip())
+        except sasl.Malformed:
+            self._exchange = None
+            return replies.BAD_RESPONSE, NOTHING
+        if challenge is not None:
+            return b"+ %s\r\n" % challenge, NOTHING
+        self._exchange = None
+        self.user, self.password = exchange.user, exchange.password
+        return None, LOGIN
+
+    def _stls(self, arguments):
+        if self.tls:
+            return replies.TLS_ACTIVE, NOTHING
+        if not self._rules.starttls:
+            return replies.NO_TLS, NOTHING
+        return None, STLS
+
+    def _utf8(self, arguments):
+        # RFC 6856 2.1. Messages are handed out as they came, in this mode and without it.
+        return replies.UTF8_MODE, NOTHING
+
     def _capa(self, arguments):
-        return replies.CAPABILITIES, NOTHING
+        listing = replies.CAPABILITIES
+        if self._may_log_in:
+            listing += replies.LOGINS
+        if self._state == _AUTHORIZATION and self._rules.starttls and not self.tls:
+            listing += b"STLS\r\n"
+        expiry = self._expiry(self._account)
+        if expiry:
+            listing += b"EXPIRE %s\r\n" % expiry
+        return listing + b".\r\n", NOTHING
 
     def _quit(self, arguments):
         if self._state == _AUTHORIZATION:
@@ -281,6 +359,9 @@ class Dialogue:
         b"USER": (_AUTHORIZATION, 1, 1, _user),
         # RFC 1939 7: a password may have spaces in it.
         b"PASS": (_AUTHORIZATION, 1, _VERBATIM, _pass),
+        b"AUTH": (_AUTHORIZATION, 0, 2, _auth),
+        b"STLS": (_AUTHORIZATION, 0, 0, _stls),
+        b"UTF8": (_AUTHORIZATION, 0, 0, _utf8),
         b"CAPA": (_EITHER, 0, 0, _capa),
         b"QUIT": (_EITHER, 0, 0, _quit),
         b"STAT": (_TRANSACTION, 0, 0, _stat),

@@ -1,25 +1,19 @@
-"""POP3 at its port, and what those hear for whom there is no room."""
+"""POP3 at one port."""
 
-from picopost.net.server import Service
-from picopost.pop3 import session
+from picopost.listener import Listener
+from picopost.pop3 import replies, session
+
+_NAMES = {110: "pop3", 995: "pop3s"}
 
 
-class Pop3Service(Service):
-    """`office` is the PostOffice, `policies` the smtp.policy.Policies that know the clients,
-    `failures` the Failures of all services.
-    """
+class Pop3Service(Listener):
+    """See Listener."""
 
-    name = "pop3"
-    busy = b"-ERR [SYS/TEMP] too many sessions, try again later\r\n"
-    crowded = b"-ERR [SYS/TEMP] too many sessions from your address, try again later\r\n"
-
-    def __init__(self, office, policies, failures):
-        self._office = office
-        self._policies = policies
-        self._failures = failures
-
-    def sessions(self, peer):
-        return self._policies.sessions(peer, self._office.sessions_per_address)
+    def __init__(self, port: int, office, policies, failures, identity):
+        super().__init__(port, office, policies, failures, identity)
+        self.name = _NAMES.get(port) or "pop3_%d" % port
+        self.say(replies.TOO_MANY_SESSIONS, replies.TOO_MANY_FROM_ADDRESS,
+                 replies.NOT_YOUR_NETWORK)
 
     def start(self, channel):
-        return session.Session(channel, self._office, self._failures)
+        return session.Session(channel, self, self.rules(channel.peer))

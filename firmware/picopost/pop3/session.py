@@ -4,6 +4,7 @@ import asyncio
 import errno
 
 from picopost import event_log, limits
+from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
 from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
 from picopost.net.server import GONE
 from picopost.pop3 import dialogue, replies
@@ -18,16 +19,19 @@ except ImportError:  # no native code for this processor
 # The session's block is halved: text from the card, and behind it what goes to the wire.
 _HALF = limits.CARD_BLOCK // 2
 _LIMIT = limits.CARD_BLOCK + 8
+_YES_OR_NO = {False: "no", True: "yes"}
 
 
 class Session:
-    """`post_office` has `hostname`, `verify`, `mailbox` and `sweep`."""
+    """`service` is the Pop3Service of the port, `rules` the client's Policy there."""
 
-    def __init__(self, channel, post_office, failures):
+    def __init__(self, channel, service, rules):
+        office = service.office
         self._channel = channel
-        self._office = post_office
-        self._failures = failures
-        self._dialogue = dialogue.Dialogue(post_office.hostname)
+        self._service = service
+        self._office = office
+        self._rules = rules
+        self._dialogue = dialogue.Dialogue(office.hostname, rules, office.expiry)
         self._mailbox = None
         self._maildrop = None
         self._file = None
@@ -36,9 +40,11 @@ class Session:
 
     def farewell(self, timed_out):
         """What a client is told whose time is up, or whose session broke."""
-        if self._partial:
-            return b""  # it would be taken for mail
-        return replies.TIMED_OUT if timed_out else replies.BROKEN
+        # RFC 1939 3: who is logged out for silence is told nothing; it might be taken for the
+        # reply to a command that is under way, or for mail.
+        if timed_out or self._partial or self._channel.handshaking:
+            return b""
+        return replies.BROKEN
 
     def release(self):
         """Free the mailbox; a session that did not come to QUIT has deleted nothing."""
@@ -51,13 +57,19 @@ class Session:
         """From the greeting to the end of the session."""
         channel = self._channel
         talk = self._dialogue
+        if self._rules.tls and not await self._begin_in_tls():
+            return
         await channel.write(talk.greeting())
         while True:
             line = await channel.readline(
-                limits.MAX_POP3_LINE,
+                limits.MAX_COMMAND_LINE if talk.authenticating else limits.MAX_POP3_LINE,
                 limits.POP3_IDLE if self._maildrop else limits.POP3_LOGIN_IDLE)
-            if line is None or line is CLIENT_HELLO:
+            if line is None:
                 return
+            if line is CLIENT_HELLO:
+                self._tls_failed("it speaks TLS where there is none",
+                                 "let the program use STARTTLS, or the port for SSL/TLS (995)")
+                break  # what was said before it is still to be answered
             try:
                 if line is TOO_LONG:
                     reply, action = talk.too_long(), dialogue.NOTHING
@@ -76,6 +88,12 @@ class Session:
                     reply = await self._login()
                 elif action == dialogue.UPDATE:
                     reply = await self._update()
+                elif action == dialogue.STLS:
+                    try:
+                        if not await self._secure(replies.START_TLS):
+                            return
+                    except Busy:
+                        reply = replies.TLS_BUSY
             except OSError as error:
                 if self._partial or error.errno in GONE:
                     raise  # closing the connection is the only way left to say "broken"
@@ -89,25 +107,66 @@ class Session:
                 break
             if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:
                 break
+            if self._maildrop and reply is not replies.NOTHING_DONE:
+                channel.work()
+            elif channel.idle() > limits.POP3_UNPRODUCTIVE:
+                break
         await channel.flush()
+
+    # --- TLS --------------------------------------------------------------------------------
+
+    async def _begin_in_tls(self):
+        """TLS from the first octet (RFC 8314 3.3); False when there will be none."""
+        try:
+            return await self._secure(b"")
+        except Busy:
+            await self._channel.write(REFUSAL)
+            return False
+
+    async def _secure(self, go_ahead):
+        """Go over to TLS; False when the handshake failed. Raises Busy. Either is logged."""
+        try:
+            await self._channel.start_tls(self._service.identity, go_ahead)
+        except Busy as error:
+            self._tls_failed(str(error), "spread the programs that use TLS over time, or let some "
+                             "go without")
+            raise
+        except TlsError as error:
+            if isinstance(error, NotTls):
+                advice = "let the program use SSL/TLS at this port, or port 110"
+            else:
+                advice = "let the program accept the appliance's certificate"
+            self._tls_failed(str(error), advice)
+            return False
+        self._dialogue.tls_started()
+        return True
+
+    def _tls_failed(self, why, advice):
+        fields = {"device": self._rules.device} if self._rules.device else {}
+        event_log.log("refused", peer=self._channel.peer, service=self._service.name, why=why,
+                      advice=advice, **fields)
+
+    # --- login ------------------------------------------------------------------------------
 
     async def _login(self):
         talk = self._dialogue
         peer = self._channel.peer
-        delay = self._failures.delay(peer)
+        service = self._service
+        failures = service.failures
+        delay = failures.delay(peer)
         self._channel.expect(limits.LOGIN_TIME + delay)
         await asyncio.sleep_ms(delay)
         name = await self._office.verify(talk.user, talk.password)
         if name is None:
-            self._failures.add(peer)
-            event_log.log("refused", peer=peer, service="pop3", user=talk.user,
+            failures.add(peer)
+            event_log.log("refused", peer=peer, service=service.name, user=talk.user,
                           why="wrong user name or password")
             return talk.refused(replies.WRONG_CREDENTIALS)
-        self._failures.forget(peer)
+        failures.forget(peer)
         try:
             mailbox = self._office.mailbox(name)
             if not mailbox.take():
-                event_log.log("refused", peer=peer, service="pop3", user=name,
+                event_log.log("refused", peer=peer, service=service.name, user=name,
                               why="another session has this maildrop open")
                 return talk.refused(replies.IN_USE)
             self._mailbox = mailbox
@@ -117,9 +176,11 @@ class Session:
             self.release()
             event_log.log("card_fault", peer=peer, error=str(error))
             return talk.refused(replies.STORE_FAILED)
-        event_log.log("login", peer=peer, service="pop3", user=name,
-                      messages=self._maildrop.count)
-        return talk.logged_in(self._maildrop)
+        event_log.log("login", peer=peer, service=service.name, user=name,
+                      messages=self._maildrop.count, tls=_YES_OR_NO[talk.tls])
+        return talk.logged_in(name, self._maildrop)
+
+    # --- mail -------------------------------------------------------------------------------
 
     async def _list(self, reply, line_into):
         """Stream a listing through the block, line by line."""
@@ -170,7 +231,7 @@ class Session:
         await self._drain(state)
         self._partial = False
         self._close_file()
-        event_log.log("fetched", peer=channel.peer, service="pop3", mailbox=self._mailbox.name,
+        event_log.log("fetched", peer=channel.peer, service=self._service.name, mailbox=self._mailbox.name,
                       message=number, octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
 
     async def _drain(self, state):

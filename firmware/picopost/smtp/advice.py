@@ -25,6 +25,7 @@ _HINTS = {
     replies.AUTH_MECHANISM: "let the device log in with PLAIN or LOGIN",
     replies.AUTH_NOT_OFFERED: "turn the login off on the device; the setting clients hides AUTH "
                               "from it",
+    replies.AUTH_IN_CLEAR: "turn TLS on on the device; the setting require_tls wants it for logins",
     replies.TLS_REQUIRED: "turn STARTTLS on on the device",
     replies.NO_TLS_HERE: "turn TLS off on the device",
     replies.TLS_BUSY: "spread the devices that use TLS over time, or let some go without",

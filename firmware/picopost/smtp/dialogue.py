@@ -16,8 +16,8 @@ Nothing is relayed: a recipient that the directory does not know is refused. The
 
 from micropython import const
 
-from picopost import limits, sasl
-from picopost.smtp import parameters, paths, policy, replies
+from picopost import limits, policy, sasl
+from picopost.smtp import parameters, paths, replies
 
 # What the session does with a command, besides sending the reply.
 NOTHING = const(0)
@@ -79,6 +79,8 @@ class Dialogue:
         self.peer = peer
         self._max_size = max_size
         self._rules = rules
+        # What any password opens has no password to protect.
+        self._private_logins = rules.private_logins and rules.auth != policy.ANY_LOGIN
         self.errors = 0
         self.failures = 0
         self.refusal = None
@@ -271,7 +273,7 @@ class Dialogue:
         rules = self._rules
         text = b"%s\nSIZE %d\n%s\nLIMITS RCPTMAX=%d" % (
             self._domain, self._max_size, _EXTENSIONS, limits.MAX_RECIPIENTS)
-        if rules.auth and (self.tls or not rules.require_tls):
+        if rules.auth and (self.tls or not (rules.require_tls or self._private_logins)):
             mechanisms = b" ".join(sasl.MECHANISMS)
             # The second is what clients looked for before RFC 2554, and some devices still do.
             text += b"\nAUTH %s\nAUTH=%s" % (mechanisms, mechanisms)
@@ -388,6 +390,8 @@ class Dialogue:
             return replies.AUTH_NOT_OFFERED
         if self.account is not None:
             return replies.AUTH_ALREADY
+        if self._private_logins and not self.tls:
+            return replies.AUTH_IN_CLEAR
         words = argument.split()
         if not 1 <= len(words) <= 2:
             return replies.AUTH_SYNTAX

@@ -58,6 +58,7 @@ AUTH_SYNTAX = (501, b"5.5.4", b"Syntax: AUTH mechanism [initial response]")
 AUTH_LINE_TOO_LONG = (500, b"5.5.6", b"Authentication line too long")
 AUTH_MECHANISM = (504, b"5.5.4", b"Mechanisms are PLAIN and LOGIN")
 AUTH_ALREADY = (503, b"5.5.1", b"Authenticated already")
+AUTH_IN_CLEAR = (538, b"5.7.11", b"No login without TLS: STARTTLS first")
 AUTH_NOT_OFFERED = (502, b"5.5.1", b"AUTH not offered")
 # RFC 6531 3.5: 550 for MAIL, 553 for RCPT, where SMTPUTF8 was not asked for.
 REVERSE_PATH_NOT_ASCII = (550, b"5.6.7", b"Non-ASCII sender address not permitted")

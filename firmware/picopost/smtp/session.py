@@ -8,11 +8,11 @@ from micropython import const
 from picopost import event_log, limits
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
 from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
+from picopost.policy import ANY_LOGIN
 from picopost.sasl import MECHANISMS
 from picopost.smtp import dialogue, replies
 from picopost.smtp.data import drain
 from picopost.smtp.notes import Notes
-from picopost.smtp.policy import ANY_LOGIN
 from picopost.smtp.transaction import Transaction
 
 _LOOK = const(100)  # ms between two looks whether a client talks before the greeting
@@ -29,7 +29,6 @@ class Session:
         self._office = office
         self._rules = rules
         self._transaction = None
-        self._handshaking = False
         self._notes = Notes()
         self._said = b""  # the last command, for the log
         self._logs_in = False
@@ -42,7 +41,7 @@ class Session:
         if timed_out and self._transaction and self._transaction.bare_lf:
             self._notes.remark("waited for the end of the message: the device ends its lines in "
                                "LF alone, so CRLF.CRLF never comes")
-        if self._handshaking:
+        if self._channel.handshaking:
             return b""
         return self._dialogue.reply(replies.TIMED_OUT if timed_out else replies.BROKEN)
 
@@ -67,8 +66,8 @@ class Session:
             return
         idle_since = time.ticks_ms()
         while True:
-            line = await channel.readline(limits.MAX_COMMAND_LINE,
-                                          limits.TLS_IDLE if talk.tls else limits.SMTP_IDLE)
+            channel.work()
+            line = await channel.readline(limits.MAX_COMMAND_LINE, limits.SMTP_IDLE)
             if line is None:
                 return
             if line is CLIENT_HELLO:
@@ -179,51 +178,30 @@ class Session:
         """
         talk = self._dialogue
         try:
-            secured = await self._room_for_tls()
+            return b"" if await self._secure(talk.reply(replies.START_TLS)) else None
         except Busy:
             self._refused(replies.TLS_BUSY)
             return talk.reply(replies.TLS_BUSY)
-        try:
-            await self._channel.write(talk.reply(replies.START_TLS))
-        except BaseException:  # cancelled too: nobody else knows of its room
-            secured.abort()
-            raise
-        if not await self._handshake(secured):
-            return None
-        return b""
 
     async def _begin_in_tls(self):
         """TLS from the first octet (RFC 8314 3.3); False when there will be none."""
-        # Who says nothing takes a seat, but no room that others in TLS need.
-        self._channel.expect(limits.TLS_HELLO)
-        self._handshaking = True
-        await self._channel.connection.wait_readable()
-        self._handshaking = False
         try:
-            secured = await self._room_for_tls()
+            return await self._secure(b"")
         except Busy:
             self._refused(replies.TLS_BUSY, "TLS")
             await self._channel.write(REFUSAL)
             return False
-        return await self._handshake(secured)
 
-    def _room_for_tls(self):
-        channel = self._channel
-        channel.expect(limits.TLS_WAIT + limits.WRITE_IDLE)
-        return self._service.identity.admit(channel.connection)
-
-    async def _handshake(self, secured):
-        channel = self._channel
-        channel.secure(secured)
-        channel.expect(limits.TLS_HANDSHAKE)
-        self._handshaking = True
+    async def _secure(self, go_ahead):
+        """Go over to TLS; False when the handshake failed. Raises Busy."""
         try:
-            await secured.handshake()
+            await self._channel.start_tls(self._service.identity, go_ahead)
+        except Busy:
+            raise
         except TlsError as error:
             plain = isinstance(error, NotTls)
             self._refused(replies.TLS_WANTED if plain else replies.TLS_FAILED, "TLS", str(error))
             return False
-        self._handshaking = False
         self._dialogue.tls_started()
         return True
 

@@ -1,7 +1,7 @@
 """What a session may and must do: by the listener that it came to and by the client's address.
 
-Both come from the settings: `listeners` (port -> rules) and `clients` (address or network ->
-exceptions for devices that choke on what others need). The longest matching network says each
+All comes from the settings: `listeners` and `pop3_listeners` (port -> rules), `require_tls`, and
+`clients` (address or network -> exceptions for devices that choke on what others need). The longest matching network says each
 rule; what no network says is the listener's, or the default.
 """
 
@@ -38,16 +38,18 @@ class Policy:
     """The rules of one session.
 
         tls            TLS from the first octet
-        starttls       STARTTLS is offered
+        starttls       STARTTLS, or STLS, is offered
+        private_logins no login before TLS
+        device         what the settings call the client, or ""
+    and of an SMTP session:
         require_tls    nothing before TLS but EHLO, NOOP, QUIT, STARTTLS (RFC 3207 4)
         auth           AUTH is offered: True, False, or ANY_LOGIN
         require_auth   no MAIL before AUTH (RFC 4954 6)
         reject_bare    bare CR and LF are refused, not normalized
         wait           who speaks before the greeting is refused
-        device         what the settings call the client, or ""
     """
 
-    def __init__(self, listener: dict, exceptions: dict, can_tls: bool):
+    def __init__(self, listener: dict, exceptions: dict, can_tls: bool, private_logins: bool):
         def rule(name, default):
             return exceptions.get(name, listener.get(name, default))
 
@@ -55,6 +57,7 @@ class Policy:
         self.starttls = can_tls and not self.tls and rule("starttls", True)
         self.require_tls = rule("require_tls", False)
         self.auth = rule("auth", True)
+        self.private_logins = private_logins
         self.require_auth = rule("require_auth", False)
         self.reject_bare = rule("line_ends", "normalize") == "reject"
         self.wait = rule("early_talkers", "accept") == "reject"
@@ -62,9 +65,12 @@ class Policy:
 
 
 class Policies:
-    """`listeners` and `clients` as in the settings; `can_tls`: there are key and certificate."""
+    """`listeners` (all of them, POP3's too) and `clients` as in the settings; `can_tls`: there are
+    key and certificate; `private_logins`: the setting `require_tls`.
+    """
 
-    def __init__(self, listeners: dict, clients: dict, can_tls: bool):
+    def __init__(self, listeners: dict, clients: dict, can_tls: bool,
+                 private_logins: bool = False):
         self._listeners = {}
         for port in listeners:
             rules = listeners[port]
@@ -74,15 +80,16 @@ class Policies:
         self._clients = sorted([(network(text)[1], network(text), clients[text])
                                 for text in clients], key=lambda entry: entry[0])
         self._can_tls = can_tls
+        self._private_logins = private_logins
 
     def ports(self) -> list[int]:
-        """The ports to serve, 25 first; without key and certificate none that wants TLS."""
+        """The ports to serve, 25 and 110 first; without key and certificate none that wants TLS."""
         ports = []
         for port in self._listeners:
             rules = self._listeners[port][0]
             if self._can_tls or not (rules.get("tls") or rules.get("require_tls")):
                 ports.append(port)
-        return sorted(ports, key=lambda port: (port != 25, port))
+        return sorted(ports, key=lambda port: (port not in (25, 110), port))
 
     def begins_in_tls(self, port: int) -> bool:
         """Whether a listener speaks TLS from the first octet."""
@@ -95,7 +102,8 @@ class Policies:
 
     def of(self, port: int, peer: str) -> Policy:
         """The rules of a session of `peer` (dotted IPv4) at a listener of `listeners`."""
-        return Policy(self._listeners[port][0], self._exceptions(peer), self._can_tls)
+        return Policy(self._listeners[port][0], self._exceptions(peer), self._can_tls,
+                      self._private_logins)
 
     def sessions(self, peer: str, default: int) -> int:
         """How many sessions the client may have at once."""
