@@ -5,7 +5,9 @@ from picopost.net.server import Service
 
 
 class Listener(Service):
-    """What SMTP's and POP3's services share; these say what they are called, and their words.
+    """What SMTP's and POP3's services share; these say what they are called, and have the replies
+    NO_SEAT (to who comes when there is none), CROWDED (to whose address has enough of them) and
+    STRANGER (to whose network is not served).
 
     `port` is one that `policies` knows, `office` the PostOffice, `policies` the policy.Policies of
     all ports, `failures` the Failures of all services, `identity` the one for TLS, or None.
@@ -17,22 +19,26 @@ class Listener(Service):
         self.failures = failures
         self.identity = identity
         self._policies = policies
-        self.begins_in_tls = policies.begins_in_tls(port)
-        self._stranger = b""
 
-    def say(self, busy: bytes, crowded: bytes, stranger: bytes) -> None:
-        """What a client hears for whom there is no seat, whose address has enough of them, whose
-        network is not served. Where TLS begins at once it cannot be told in words.
-        """
-        if self.begins_in_tls:
-            busy = crowded = stranger = REFUSAL
-        self.busy = busy
-        self.crowded = crowded
-        self._stranger = stranger
+    def words(self, reply) -> bytes:
+        """The octets of a reply of this protocol: one of `NO_SEAT`, `CROWDED` and `STRANGER`."""
+        raise NotImplementedError
+
+    def _told(self, reply):
+        # Where TLS begins at once nothing can be said in words.
+        return REFUSAL if self._policies.begins_in_tls(self.port) else self.words(reply)
+
+    @property
+    def busy(self):
+        return self._told(self.NO_SEAT)
+
+    @property
+    def crowded(self):
+        return self._told(self.CROWDED)
 
     def refusal(self, connection):
         if not self._policies.admits(self.port, connection.peer):
-            return self._stranger, ("no network of port %d has its address: see the settings "
+            return self._told(self.STRANGER), ("no network of port %d has its address: see the settings "
                                     "listeners and pop3_listeners" % self.port)
         return None
 

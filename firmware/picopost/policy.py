@@ -71,11 +71,13 @@ class Policies:
 
     def __init__(self, listeners: dict, clients: dict, can_tls: bool,
                  private_logins: bool = False):
+        lan = [network(text) for text in LAN]
         self._listeners = {}
         for port in listeners:
             rules = listeners[port]
+            named = rules.get("networks")
             self._listeners[int(port)] = (
-                rules, [network(text) for text in rules.get("networks") or LAN])
+                rules, [network(text) for text in named] if named else lan)
         # Widest first, so that what a narrower one says comes later and holds.
         self._clients = sorted([(network(text)[1], network(text), clients[text])
                                 for text in clients], key=lambda entry: entry[0])

@@ -63,7 +63,10 @@ def test_bad_options_are_one_line(tmp_path, options, words):
     ('aliases={"root":["nobody"]}', ["aliases: root", "account", "nobody"]),
     ('aliases={"root":[]}', ["aliases must be"]),
     ('listeners={"25":{"require_aut":true}}', ["listeners must be", "require_auth"]),
-    ('listeners={"110":{}}', ["listeners must be", "not 110"]),
+    ('listeners={"110":{}}', ["listeners and pop3_listeners", "port"]),
+    ('pop3_listeners={"110":{"require_auth":true}}', ["pop3_listeners must be", "starttls"]),
+    ('pop3_listeners={"0110":{}}', ["pop3_listeners must be"]),
+    ('require_tls="yes"', ["require_tls must be"]),
     ('clients={"192.168.1.300":{}}', ["clients must be"]),
     ('clients={"192.168.1.0/24":{"auth":"none"}}', ["clients must be", '"any"']),
     ('recipient_delimiter="ab"', ["recipient_delimiter must be"]),
@@ -115,7 +118,8 @@ def test_json_events(tmp_path):
         assert appliance.ready["ports"] == {"smtp": appliance.offset + 25,
                                             "smtps": appliance.offset + 465,
                                             "submission": appliance.offset + 587,
-                                            "pop3": appliance.offset + 110}
+                                            "pop3": appliance.offset + 110,
+                                            "pop3s": appliance.offset + 995}
         send(appliance.smtp, b"Subject: x\r\n", sender=b"", to=(b"007@xyz.com",))
         event = appliance.wait_for("accepted")
         assert event["mailbox"] == "007" and isinstance(event["octets"], int)

@@ -608,8 +608,11 @@ def test_handshakes_that_never_end(impatient):
         reply = session.say(b"STARTTLS")
         assert reply.startswith(b"454 4.7.0 ") or reply.startswith(b"220 ")
     for raw in hung:
-        while raw.recv(100):
-            pass
+        try:
+            while raw.recv(100):
+                pass
+        except ConnectionResetError:
+            pass  # the alert came, and what it had sent was never read
         raw.close()
     with Lines(impatient.ports[465]) as session:
         session.start_tls()

@@ -111,6 +111,7 @@ async def crowd(count):
             await gate.wait()
             await super().write(octets)
     service.sessions = lambda peer: 0
+    service.crowded = b"crowded"
     connections = [Slow() for _ in range(count)]
     tasks = [asyncio.create_task(link.handler(each)) for each in connections]
     await asyncio.sleep_ms(10)

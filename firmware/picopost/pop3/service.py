@@ -9,11 +9,16 @@ _NAMES = {110: "pop3", 995: "pop3s"}
 class Pop3Service(Listener):
     """See Listener."""
 
+    NO_SEAT = replies.TOO_MANY_SESSIONS
+    CROWDED = replies.TOO_MANY_FROM_ADDRESS
+    STRANGER = replies.NOT_YOUR_NETWORK
+
     def __init__(self, port: int, office, policies, failures, identity):
         super().__init__(port, office, policies, failures, identity)
         self.name = _NAMES.get(port) or "pop3_%d" % port
-        self.say(replies.TOO_MANY_SESSIONS, replies.TOO_MANY_FROM_ADDRESS,
-                 replies.NOT_YOUR_NETWORK)
+
+    def words(self, reply):
+        return reply
 
     def start(self, channel):
         return session.Session(channel, self, self.rules(channel.peer))
