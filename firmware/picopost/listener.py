@@ -38,8 +38,9 @@ class Listener(Service):
 
     def refusal(self, connection):
         if not self._policies.admits(self.port, connection.peer):
-            return self._told(self.STRANGER), ("no network of port %d has its address: see the settings "
-                                    "listeners and pop3_listeners" % self.port)
+            why = ("no network of port %d has its address: see the settings listeners and "
+                   "pop3_listeners" % self.port)
+            return self._told(self.STRANGER), why
         return None
 
     def sessions(self, peer):

@@ -1,8 +1,8 @@
 """What a session may and must do: by the listener that it came to and by the client's address.
 
 All comes from the settings: `listeners` and `pop3_listeners` (port -> rules), `require_tls`, and
-`clients` (address or network -> exceptions for devices that choke on what others need). The longest matching network says each
-rule; what no network says is the listener's, or the default.
+`clients` (address or network -> exceptions for devices that choke on what others need). The
+longest matching network says each rule; what no network says is the listener's, or the default.
 """
 
 from micropython import const

@@ -69,9 +69,10 @@ class Session:
     """`accounts`: {name: (password, sizes of the messages)}. `exchange` gives all that the client
     receives for a line."""
 
-    def __init__(self, hostname, accounts, rules={}, can_tls=True, private_logins=False):
+    def __init__(self, hostname, accounts, rules=None, can_tls=True, private_logins=False):
         self.dialogue = dialogue.Dialogue(
-            hostname, policy.Policy(rules, {}, can_tls, private_logins), lambda account: b"NEVER")
+            hostname, policy.Policy(rules or {}, {}, can_tls, private_logins),
+            lambda account: b"NEVER")
         self.accounts = accounts
         self.maildrop = None
         self.refusal = None  # what a login with the right password is refused with

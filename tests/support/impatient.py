@@ -7,7 +7,10 @@ gc.threshold(16_384)  # as main.py
 from picopost import appliance, limits
 
 limits.SMTP_IDLE = 1_500
-limits.TLS_IDLE = 1_500
+limits.TLS_IDLE = 300
+limits.POP3_IDLE = 1_500
+limits.POP3_LOGIN_IDLE = 1_000
+limits.POP3_UNPRODUCTIVE = 2_500
 limits.SMTP_DATA_IDLE = 1_000
 limits.SMTP_DATA_GRACE = 800
 limits.SMTP_UNPRODUCTIVE = 2_500

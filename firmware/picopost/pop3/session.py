@@ -231,8 +231,9 @@ class Session:
         await self._drain(state)
         self._partial = False
         self._close_file()
-        event_log.log("fetched", peer=channel.peer, service=self._service.name, mailbox=self._mailbox.name,
-                      message=number, octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
+        event_log.log("fetched", peer=channel.peer, service=self._service.name,
+                      mailbox=self._mailbox.name, message=number, octets=state[mboxrd.OCTETS],
+                      lines=self._dialogue.lines)
 
     async def _drain(self, state):
         self._partial = True
