@@ -81,6 +81,10 @@ POP3_IDLE = const(600_000)
 # A session that says nothing but NOOP for so long, or does not log in, is closed: a mail program
 # that is left open would keep one of five seats, and nobody else could read the mailbox.
 POP3_UNPRODUCTIVE = const(900_000)
+# A login waits this often and so long for a mailbox that another has: for who comes back before the
+# end of its last session was seen, and for old mail that is being thrown away. Then [IN-USE].
+MAILBOX_TRIES = const(10)
+MAILBOX_RETRY = const(100)
 # Before login nothing asks for patience.
 POP3_LOGIN_IDLE = const(60_000)
 # For one piece of a reply or a message to be taken by the client.

@@ -165,7 +165,7 @@ class Session:
         failures.forget(peer)
         try:
             mailbox = self._office.mailbox(name)
-            if not mailbox.take():
+            if not await self._take(mailbox):
                 event_log.log("refused", peer=peer, service=service.name, user=name,
                               why="another session has this maildrop open")
                 return talk.refused(replies.IN_USE)
@@ -179,6 +179,15 @@ class Session:
         event_log.log("login", peer=peer, service=service.name, user=name,
                       messages=self._maildrop.count, tls=_YES_OR_NO[talk.tls])
         return talk.logged_in(name, self._maildrop)
+
+    async def _take(self, mailbox):
+        """Lock it for this session; False when another one has it and keeps it."""
+        for _ in range(limits.MAILBOX_TRIES):
+            if mailbox.take():
+                return True
+            self._channel.expect(limits.CARD_TIME)
+            await asyncio.sleep_ms(limits.MAILBOX_RETRY)
+        return mailbox.take()
 
     # --- mail -------------------------------------------------------------------------------
 
