@@ -297,18 +297,3 @@ def test_what_quit_deleted_stays_deleted_over_a_power_cut(tmp_path):
         with Session(again.pop3) as session:
             session.log_in("lost")
             assert [line.split()[1] for line in session.listing(b"UIDL")] == [uids[1].split()[1]]
-
-
-def test_who_comes_right_after_the_last_session_is_let_in(appliance):
-    """The end of the last one need not have been seen yet: it was aborted in this instant."""
-    for _ in range(10):
-        first = Session(appliance.pop3)
-        assert first.log_in("boy").startswith(b"+OK")
-        second = Session(appliance.pop3)
-        second.ask(b"USER boy")
-        second.socket.sendall(b"PASS pa55\r\n")
-        first.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        first.close()
-        assert second.line().startswith(b"+OK maildrop")
-        assert second.ask(b"QUIT").startswith(b"+OK")
-        second.close()
