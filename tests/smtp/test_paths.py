@@ -87,7 +87,7 @@ def test_well_formed_arguments_are_taken_apart(vm, cases):
     answers = vm.eval(f"[parse(*case) for case in {asked!r}]")
     for (_, argument, wanted), got in zip(cases, answers, strict=True):
         if len(local_part_as_sent(wanted[0])) > 64 or len(wanted[0]) > 254:
-            assert got == (501, b"5.5.4", b"Path too long"), argument
+            assert got == b"501 5.5.4 Path too long", argument
         else:
             assert got == wanted, argument
 
@@ -113,10 +113,9 @@ FRAGMENTS = st.sampled_from([
 def test_anything_else_is_refused_with_a_reply_or_is_safe(vm, cases):
     answers = vm.eval(f"[parse(*case) for case in {cases!r}]")
     for (argument, forward), got in zip(cases, answers, strict=True):
-        if len(got) == 3:
-            code, status, _ = got
-            assert (code, status) in {(501, b"5.5.4"),
-                                      (501, b"5.1.3" if forward else b"5.1.7")}, argument
+        if isinstance(got, bytes):
+            assert got[:9] in {b"501 5.5.4",
+                               b"501 5.1.3" if forward else b"501 5.1.7"}, argument
             continue
         path, local_part, host, parameters = got
         # What is kept goes into header lines and to the directory: one printable line.
@@ -139,13 +138,15 @@ def test_anything_else_is_refused_with_a_reply_or_is_safe(vm, cases):
 def test_limits_of_length(vm, path, taken):
     for argument in (b"FROM:<" + path + b">", b"FROM:" + path, b"FROM:<@x.com:" + path + b">"):
         got = vm.eval(f"parse({argument!r})")
-        assert got[:2] == ((path, path.partition(b"@")[0].strip(b'"')) if taken
-                           else (501, b"5.5.4")), argument
+        if taken:
+            assert got[:2] == (path, path.partition(b"@")[0].strip(b'"')), argument
+        else:
+            assert got.startswith(b"501 5.5.4 "), argument
 
 
 def test_null_path_is_for_mail_only(vm):
     assert vm.eval("parse(b'FROM:<> SIZE=1')") == (b"", b"", b"", [(b"SIZE", b"1")])
-    assert vm.eval("parse(b'TO:<>', True)")[:2] == (501, b"5.1.3")
+    assert vm.eval("parse(b'TO:<>', True)").startswith(b"501 5.1.3 ")
 
 
 def test_a_line_made_to_take_long_is_refused(vm):
@@ -154,7 +155,7 @@ def test_a_line_made_to_take_long_is_refused(vm):
     for head, repeated in ((b"FROM:<", b"@a,"), (b"FROM:<a@", b"b."), (b'FROM:<"', b"\\a"),
                            (b"FROM:<a> ", b"A "), (b"FROM:", b" "), (b"FROM:<a@[", b"1.")):
         line = (head + repeated * bound)[:bound]
-        assert vm.eval(f"parse({line!r})")[0] == 501, head
+        assert vm.eval(f"parse({line!r})").startswith(b"501 "), head
 
 
 @pytest.mark.parametrize("parameters", [
@@ -163,7 +164,7 @@ def test_a_line_made_to_take_long_is_refused(vm):
 def test_bad_parameters_are_refused(vm, parameters):
     for path in (b"FROM:<a@b> ", b"FROM:a@b ", b"FROM:<> "):
         argument = path + parameters
-        assert vm.eval(f"parse({argument!r})") == (501, b"5.5.4", b"Bad parameter syntax or value")
+        assert vm.eval(f"parse({argument!r})") == b"501 5.5.4 Bad parameter syntax or value"
 
 
 @pytest.mark.parametrize("host, taken", [
@@ -177,4 +178,4 @@ def test_address_literals(vm, host, taken):
     for local in (b"a", b'"]["'):
         argument = b"FROM:<" + local + b"@" + host + b">"
         got = vm.eval(f"parse({argument!r})")
-        assert got[2] == host.lower() if taken else got[:2] == (501, b"5.1.7"), argument
+        assert got[2] == host.lower() if taken else got[:9] == b"501 5.1.7", argument

@@ -145,9 +145,10 @@ class Dialogue:
                 self.errors += 1
         if reply in _FINAL:
             return self.reply(reply), QUIT
-        return self.reply(reply), action if reply[0] < 300 and action == QUIT else NOTHING
+        leaves = action == QUIT and reply[0] == replies.SUCCESS
+        return self.reply(reply), QUIT if leaves else NOTHING
 
-    def _out_of_place(self, states: int) -> tuple | None:
+    def _out_of_place(self, states: int) -> bytes | None:
         if not states & _PLAIN and self._rules.require_tls and not self.tls:
             return replies.TLS_REQUIRED
         if not self._state & states:
@@ -155,7 +156,7 @@ class Dialogue:
             return replies.HELLO_FIRST if early else replies.BAD_SEQUENCE
         return None
 
-    def refuse_line(self, reply: tuple, head: bytes) -> tuple[bytes, int]:
+    def refuse_line(self, reply: bytes, head: bytes) -> tuple[bytes, int]:
         """The (reply, action) for a line that is none, which begins with `head`.
 
         It ends an AUTH exchange (RFC 4954 4). The end of the session it is where the line may have
@@ -174,7 +175,7 @@ class Dialogue:
         """After the action DATA: the message may come (RFC 5321 4.1.1.4)."""
         return self.reply(replies.START_DATA)
 
-    def refuse_data(self, reply: tuple) -> bytes:
+    def refuse_data(self, reply: bytes) -> bytes:
         """After the action DATA: the store cannot be opened.
 
         The transaction stays open, as after any refused command (RFC 5321 4.1.4).
@@ -184,7 +185,7 @@ class Dialogue:
     def chunk_done(self) -> bytes:
         """After the action CHUNK: all of it was taken, and more will come (RFC 3030 2)."""
         self._state = _CHUNKS
-        return self.reply((250, b"2.0.0", b"%d octets taken" % self.chunk_octets))
+        return self.reply(b"250 2.0.0 %d octets taken" % self.chunk_octets)
 
     def chunk_refused(self) -> bytes:
         """After the action CHUNK with a `chunk_refusal`: its octets are drained. No transaction
@@ -194,18 +195,18 @@ class Dialogue:
             self._clear(_READY)
         return self.reply(self.chunk_refusal)
 
-    def data_done(self, reply: tuple) -> bytes:
+    def data_done(self, reply: bytes) -> bytes:
         """After the end of the message, whatever became of it: the transaction is over."""
         self._clear(_READY)
-        if reply[0] < 300:  # as in Postfix
+        if reply[0] == replies.SUCCESS:  # as in Postfix
             self._junk = self.errors = 0
         return self.reply(reply)
 
-    def reply(self, reply: tuple) -> bytes:
+    def reply(self, reply: bytes) -> bytes:
         """The octets of a Reply, as this client is to get it; counted if it is an error."""
-        if reply[0] >= 400:
+        if reply[0] >= replies.TRANSIENT:
             self.refusal = reply
-            if reply[0] >= 500:
+            if reply[0] >= replies.PERMANENT:
                 self.errors += 1
         return replies.format(reply, self._domain, self.extended)
 
@@ -220,7 +221,7 @@ class Dialogue:
         self.account = account
         return self._auth_done(replies.AUTH_OK)
 
-    def not_authenticated(self, reply: tuple) -> bytes:
+    def not_authenticated(self, reply: bytes) -> bytes:
         """After the action AUTH: refused with `reply`."""
         self.failures += 1
         return self._auth_done(reply)
@@ -252,7 +253,7 @@ class Dialogue:
             return self._auth_done(replies.AUTH_BAD_BASE64), NOTHING
         if challenge is None:
             return None, AUTH
-        return self.reply((334, b"", challenge)), NOTHING
+        return self.reply(b"334 - " + challenge), NOTHING
 
     # --- the handlers: argument in, Reply out; None where only the session knows the reply ------
 
@@ -266,12 +267,12 @@ class Dialogue:
 
     def _helo(self, argument):
         self._hello(argument, False)
-        return 250, b"", self._domain
+        return b"250 - " + self._domain
 
     def _ehlo(self, argument):
         self._hello(argument, True)
         rules = self._rules
-        text = b"%s\nSIZE %d\n%s\nLIMITS RCPTMAX=%d" % (
+        text = b"250 - %s\nSIZE %d\n%s\nLIMITS RCPTMAX=%d" % (
             self._domain, self._max_size, _EXTENSIONS, limits.MAX_RECIPIENTS)
         if rules.auth and (self.tls or not (rules.require_tls or self._private_logins)):
             mechanisms = b" ".join(sasl.MECHANISMS)
@@ -279,7 +280,7 @@ class Dialogue:
             text += b"\nAUTH %s\nAUTH=%s" % (mechanisms, mechanisms)
         if rules.starttls and not self.tls:
             text += b"\nSTARTTLS"  # RFC 3207 4.2: not again
-        return 250, b"", text
+        return text
 
     def _mail(self, argument):
         rules = self._rules
@@ -383,7 +384,7 @@ class Dialogue:
         return replies.NOT_IMPLEMENTED
 
     def _help(self, _argument):
-        return 214, b"2.0.0", b"Commands: " + b" ".join(sorted(_VERBS))
+        return b"214 2.0.0 Commands: " + b" ".join(sorted(_VERBS))
 
     def _auth(self, argument):
         if not self._rules.auth:
@@ -400,14 +401,14 @@ class Dialogue:
             return replies.AUTH_MECHANISM
         self._exchange = sasl.Exchange(mechanism)
         if len(words) == 1:
-            return 334, b"", self._exchange.first_challenge
+            return b"334 - " + self._exchange.first_challenge
         try:
             # RFC 4954 4: "=" is an initial response of no octets.
             challenge = self._exchange.respond(b"" if words[1] == b"=" else words[1])
         except sasl.Malformed:
             self._exchange = None
             return replies.AUTH_BAD_BASE64
-        return None if challenge is None else (334, b"", challenge)
+        return None if challenge is None else b"334 - " + challenge
 
     def _starttls(self, argument):
         if argument:

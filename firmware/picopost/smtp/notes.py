@@ -57,7 +57,7 @@ class Notes:
 
             fields["why"] = "%s after %s was refused: %s" % (
                 "went on" if self.letters else self.ending, _text(self._command),
-                self._detail or _text(reply[2]))
+                self._detail or _text(reply.split(b" ", 2)[2]))
             hint = advice.of(reply)
             if hint:
                 fields["advice"] = hint

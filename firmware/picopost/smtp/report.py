@@ -115,13 +115,14 @@ def _status(forward_path, orcpt, reply):
         b"utf-8" if _is_wide(forward_path) else b"rfc822", _clean(forward_path))
     if reply is None:
         return fields + b"Action: delivered\nStatus: 2.0.0\n"
+    status = reply.split(b" ", 2)[1]
     return fields + b"Action: failed\nStatus: %s\nDiagnostic-Code: smtp; %s\n" % (
-        _clean(reply[1]) or b"%d.0.0" % (reply[0] // 100), _reason(reply))
+        b"%s.0.0" % reply[:1] if status == b"-" else _clean(status), _reason(reply))
 
 
 def _reason(reply):
     """A Reply in one line."""
-    return _clean(b"%d %s %s" % reply if reply[1] else b"%d %s" % (reply[0], reply[2]))
+    return _clean(b" ".join([part for part in reply.split(b" ", 2) if part != b"-"]))
 
 
 def _is_wide(text):

@@ -96,15 +96,15 @@ class Session:
                     return
                 if not reply:
                     continue
-            elif reply[0] >= 0x34:  # 4xx or 5xx
+            elif reply[0] >= replies.TRANSIENT:
                 self._refused(talk.refusal)
             if self._transaction and not talk.chunking:
                 self._abandon()  # RSET, EHLO or HELO
-            if reply[0] == 0x35 and talk.errors > limits.FREE_ERRORS:
+            if reply[0] == replies.PERMANENT and talk.errors > limits.FREE_ERRORS:
                 await self._pause((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
             await channel.reply(reply)
             if action == dialogue.QUIT:
-                self._notes.ending = "quit" if reply[0] == 0x32 else "was sent away"
+                self._notes.ending = "quit" if reply[0] == replies.SUCCESS else "was sent away"
                 break
             last = None
             if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:

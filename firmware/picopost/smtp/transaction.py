@@ -40,7 +40,7 @@ class Transaction:
         """Whether some line so far ended in LF alone."""
         return bool(self._delivery.flags & mboxrd.BARE_LF)
 
-    async def settle(self) -> tuple:
+    async def settle(self) -> bytes:
         """After the last octet: commit, write what reports are due; returns the final Reply."""
         intake = self.intake
         await intake.finish()
