@@ -1,13 +1,15 @@
 """The whole appliance: card, link and services wired together in one asyncio loop."""
 
 import asyncio
+import errno
 import json
+import os
 import sys
 
 import machine
 import micropython
 
-from picopost import accounts, event_log, limits, unload
+from picopost import event_log, limits, unload
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
@@ -41,6 +43,7 @@ async def _take_card(board, office):
         try:
             office.volume = _open_card(board)
             try:
+                _change_accounts(office)
                 office.open()
                 return
             except OSError:
@@ -49,6 +52,21 @@ async def _take_card(board, office):
         except OSError as error:
             event_log.log("no_card", why=str(error))
         await asyncio.sleep_ms(limits.CARD_RETRY)
+
+
+def _change_accounts(office):
+    """Do what ACCOUNTS.TXT in the root of the card asks for, where there is one."""
+    try:
+        os.stat(_ROOT + "/ACCOUNTS.TXT")
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return
+    from picopost import card_accounts
+
+    card_accounts.apply(office, _ROOT)
+    unload("picopost.card_accounts")
+    unload("picopost.accounts_file")
 
 
 def _let_card_go(office):
@@ -168,13 +186,19 @@ async def _run(board, settings, known):
 
 
 def _configuration():
-    """(settings, accounts). What checks the settings is not needed again, and leaves the heap."""
-    from picopost import settings
+    """(settings, accounts). What checks them is not needed again, and leaves the heap."""
+    from picopost import accounts_file, settings
 
     read = settings.read()
-    known = accounts.read()
+    known = accounts_file.read()
+    if not known:
+        from picopost import enrolment
+
+        known = enrolment.first_start()
+        unload("picopost.enrolment")
     settings.check_accounts(read, known)
     unload("picopost.settings")
+    unload("picopost.accounts_file")
     return read, known
 
 

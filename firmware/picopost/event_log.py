@@ -2,7 +2,8 @@
 
     accepted peer=192.168.1.20 service=smtp octets=2048 mailbox=alice
 
-Values with spaces or quotes are written as JSON strings. No secret is ever passed here.
+Values with spaces or quotes are written as JSON strings. No secret is ever passed here but one:
+the password of the account that a first start makes (enrolment.py).
 """
 
 import json

@@ -54,8 +54,15 @@ SEGMENT_SIZE = const(256 * 1024)
 MAX_SEGMENTS = const(16384)
 # Messages in a mailbox: its deletion marks in a POP3 session are a bitmap of 1,250 octets.
 MAX_MESSAGES = const(10000)
-# Mailboxes of the appliance: each costs about 700 octets of heap while it is open.
+# Mailboxes of the appliance, and its accounts: each costs about 700 octets of heap while it is
+# open.
 MAX_MAILBOXES = const(16)
+# A file of accounts, read line by line: a line is up to 170 octets; on a card there may be one for
+# each account that comes and for each that goes, and comments.
+MAX_ACCOUNTS_FILE = const(8192)
+# Of an account, PBKDF2: every login costs as many as the account that has most. With a thousand a
+# login hashes for half a second on an RP2040.
+MAX_ITERATIONS = const(1000)
 # Default for the SIZE extension (RFC 1870); settings.json may say otherwise.
 MAX_MESSAGE_SIZE = const(50 * 1024 * 1024)
 # Our own From_, Return-Path and Received lines: a path of 256 twice (RFC 5321 4.5.3.1.3), one
@@ -132,8 +139,10 @@ MAX_MAILBOXES_PER_MESSAGE = const(8)
 REAPER_PERIOD = const(500)
 # Replies held back while a client's pipelined commands still wait in the receive buffer.
 REPLY_QUEUE = const(512)
-# One login's key derivation while others' run too, and one step of a long card operation.
+# One login's key derivation, which waits for those of all other seats: five of 1,000 iterations in
+# slices of 16 (8 ms), each with 50 ms in between for everybody else, take 18 s.
 LOGIN_TIME = const(30_000)
+# One step of a long card operation.
 CARD_TIME = const(10_000)
 # Of one MAIL or RCPT command: all that are registered for one fit. A line of MAX_COMMAND_LINE
 # could hold 500, which would take longer to parse than the loop may be held up.

@@ -10,7 +10,10 @@ from picopost.store.mailbox import Mailbox
 
 
 class PostOffice:
-    """`known` is what accounts.read() gave; `root` is where the card is mounted."""
+    """`known` is what accounts_file.read() gave; `root` is where the card is mounted.
+
+    `accounts` is `known` itself; what is in it may change while no mailbox is open.
+    """
 
     def __init__(self, settings, known, root):
         self.hostname = settings["hostname"]
@@ -27,7 +30,7 @@ class PostOffice:
             self._aliases[name.lower().encode()] = (
                 tuple(means) if isinstance(means, list) else (means,))
         self._rules = settings["mailboxes"]
-        self._accounts = known
+        self.accounts = known
         self._root = root
         self.volume = None
         self._mailboxes = {}
@@ -48,10 +51,7 @@ class PostOffice:
                 raise
         finally:
             volume.structural -= 1
-        for name in self._accounts:
-            if len(self._mailboxes) == limits.MAX_MAILBOXES:
-                event_log.log("mailbox_closed", mailbox=name, why="too many accounts")
-                continue
+        for name in self.accounts:
             mailbox = Mailbox(name, f"{top}/{name}", volume)
             try:
                 mailbox.open(event_log.log)
@@ -99,22 +99,32 @@ class PostOffice:
                 found = self._named(name[:name.find(self._delimiter)])
             if found:
                 return found
-            if name == b"postmaster" and self._accounts:
-                return (self._default_mailbox or self._catch_all or next(iter(self._accounts)),)
+            if name == b"postmaster" and self.accounts:
+                return (self._default_mailbox or self._catch_all or next(iter(self.accounts)),)
             if self._catch_all:
                 return (self._catch_all,)
         return (self._default_mailbox,) if self._default_mailbox else ()
 
     def _named(self, name):
-        for known in self._accounts:
+        for known in self.accounts:
             if name == known.encode():
                 return (known,)
         return self._aliases.get(name, ())
 
+    def wanted_accounts(self):
+        """(setting, account) of each account that a setting names."""
+        for setting, name in (("catch_all", self._catch_all),
+                              ("default_mailbox", self._default_mailbox)):
+            if name:
+                yield setting, name
+        for alias in self._aliases:
+            for name in self._aliases[alias]:
+                yield "aliases: " + alias.decode(), name
+
     def owner(self, local_part, domain):
         """The account whose own address it is, or None: no alias, nobody who takes all."""
         if domain in self._domains:
-            for known in self._accounts:
+            for known in self.accounts:
                 if local_part.lower() == known.encode():
                     return known
         return None
@@ -196,12 +206,12 @@ class PostOffice:
             name = name.decode().lower()
         except UnicodeError:
             return None
-        return name if name in self._accounts else None
+        return name if name in self.accounts else None
 
     async def verify(self, user, password):
         """The account that name and password open, or None; no name takes less time."""
         name = self.account(user)
-        return name if await accounts.verify(self._accounts, name, password) else None
+        return name if await accounts.verify(self.accounts, name, password) else None
 
     async def ready(self):
         """Wait, with others running, until the card takes commands."""

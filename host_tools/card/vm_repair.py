@@ -2,7 +2,7 @@
 import os
 import sys
 
-from picopost import accounts, event_log
+from picopost import accounts_file, event_log
 from picopost.store.mailbox import Mailbox
 from picopost.store.volume import Volume
 
@@ -64,7 +64,7 @@ def mailboxes():
     for entry in os.ilistdir(ROOT):
         if entry[0].lower() == "mail":
             return [entry[0] for entry in os.ilistdir(ROOT + "/mail")
-                    if entry[1] == 0x4000 and accounts.is_name(entry[0])]
+                    if entry[1] == 0x4000 and accounts_file.is_name(entry[0])]
     return []
 
 
