@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from host_tools import card_command, compile_command, run_command
+from host_tools import card_command, compile_command, run_command, user_command
 from host_tools.errors import UserError
 
 # command -> (what it does, adds its arguments, does it and returns the exit status)
@@ -15,6 +15,7 @@ COMMANDS = {
     "compile": ("compile every firmware file for the board and for the VM",
                 compile_command.arguments, compile_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
+    "user": ("add, change, remove and list accounts", user_command.arguments, user_command.run),
 }
 
 

@@ -7,6 +7,8 @@ import json
 from host_tools.firmware_build import ROOT
 
 BOARDS = ROOT / "boards"
+# What is emulated unless another one is named.
+DEFAULT = "pico_w5500"
 
 
 class UnknownBoard(Exception):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import secrets
+import shlex
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools import accounts, boards, events, firmware_build, tls_identity
+from host_tools.emulator import flash as emulated_flash
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.lan import PortError
@@ -24,13 +27,12 @@ _DEFAULT_PORTS = {"listeners": ("25", "465", "587"), "pop3_listeners": ("110", "
 _SHOWN = {"smtp": "SMTP (no login, STARTTLS)", "pop3": "POP3 (STARTTLS)",
           "pop3s": "POP3 (SSL/TLS)", "smtps": "SMTP (login, SSL/TLS)",
           "submission": "SMTP (login, STARTTLS)"}
-_DEFAULT_USER = "me"
 _DEFAULT_HOSTNAME = "picopost"  # as firmware/picopost/settings.py has it
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--board", default="pico_w5500", metavar="NAME",
+    parser.add_argument("--board", default=boards.DEFAULT, metavar="NAME",
                         help="one of " + ", ".join(boards.names()))
     parser.add_argument("--card", type=Path, metavar="FILE",
                         help="image of the SD card, made when missing "
@@ -38,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port-offset", type=int, default=2000, metavar="N",
                         help="port p of the board is 127.0.0.1:(N+p) outside (default: 2000)")
     parser.add_argument("--user", action="append", default=[], metavar="NAME:PASSWORD",
-                        help="an account, may be repeated (default: one is made up and kept)")
+                        help="the accounts, all of them; may be repeated (default: those of the "
+                             "last run; the first one makes `me` and shows its password)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", dest="settings",
                         help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
     parser.add_argument("--heap", metavar="KIB", default=None,
@@ -53,22 +56,22 @@ def run(options: argparse.Namespace) -> int:
         definition = boards.load(options.board)
     except boards.UnknownBoard as error:
         raise UserError(str(error)) from error
-    card_path = options.card or firmware_build.BUILD / options.board / "card.img"
+    card_path = options.card or emulated_flash.default_card(options.board)
     try:
         card_path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"card image {card_path}: {error.strerror}") from error
-    users = _users(options.user, card_path)
+    users = _users(options.user)
     settings = _settings(options.settings)
     try:
-        lines = [accounts.line(name, password) for name, password in users]
+        lines = [accounts.line(name, password) for name, password in users.items()]
     except accounts.AccountError as error:
         raise UserError(str(error)) from error
     heap_kib = _heap(options.heap)
     identity = _identity(card_path, settings)
-    flash = card_path.with_suffix(".flash")
-    with _card(card_path) as card:
-        prepare_flash(flash, definition, settings, lines, identity)
+    flash = emulated_flash.beside(card_path)
+    with _card(card_path) as card, _flash(flash, card_path):
+        prepare_flash(flash, definition, settings, lines or None, identity)
         board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib,
                               options.main and options.main.resolve())
         try:
@@ -88,21 +91,30 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _users(given: list[str], card_path: Path) -> list[tuple[str, str]]:
-    users = []
+def _users(given: list[str]) -> dict[str, str]:
+    """{name: password}"""
+    users = {}
     for user in given:
         name, colon, password = user.partition(":")
         if not colon:
             raise UserError("--user wants NAME:PASSWORD")
-        users.append((name, password))
-    if users:
-        return users
-    kept = card_path.with_suffix(".user")
-    if not kept.exists():
-        kept.touch(mode=0o600)
-        kept.write_text(f"{_DEFAULT_USER}:{secrets.token_urlsafe(9)}\n")
-    name, _, password = kept.read_text().strip().partition(":")
-    return [(name, password)]
+        if name in users:
+            raise UserError(f"--user {name}: twice")
+        users[name] = password
+    if len(users) > accounts.MAX_ACCOUNTS:
+        raise UserError(f"--user: no board has room for more than {accounts.MAX_ACCOUNTS}")
+    return users
+
+
+@contextmanager
+def _flash(folder: Path, card_path: Path) -> Iterator[None]:
+    """The board's flash, which is nobody else's meanwhile."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with emulated_flash.claimed(folder):
+            yield
+    except emulated_flash.InUse:
+        raise UserError(f"another emulated board runs with {card_path}") from None
 
 
 def _settings(given: list[str]) -> dict:
@@ -180,11 +192,15 @@ class _Json:
 class _Text:
     """Events for a person: how to use the appliance once it is ready, then a line each."""
 
-    def __init__(self, options: argparse.Namespace, users: list[tuple[str, str]], card: Path,
+    def __init__(self, options: argparse.Namespace, users: dict[str, str], card: Path,
                  identity: tuple[bytes, bytes] | None):
         self._offset = options.port_offset
-        self._users = users
+        self._passwords = dict(users)  # as far as they are known
         self._card = card
+        # How `user` is told which board this is.
+        self._target = (f" --flash {shlex.quote(str(emulated_flash.beside(card)))}"
+                        if options.card else "" if options.board == boards.DEFAULT
+                        else f" --board {options.board}")
         self._identity = identity
 
     def line(self, text: str) -> None:
@@ -198,19 +214,28 @@ class _Text:
         if name == "ready":
             self._introduce(event)
             return
+        if name == "first_start":
+            self._passwords[event["user"]] = event["password"]
+        if name == "accounts_changed":
+            for user in event["set"].split(","):
+                self._passwords.pop(user, None)
         fields = "  ".join(f"{key}={value}" for key, value in event.items() if value != "")
         print(f"{stamp}  {name:<10} {fields}", flush=True)
 
     def _introduce(self, event: dict) -> None:
-        name, password = self._users[0]
+        names = list(accounts.parse(
+            (emulated_flash.beside(self._card) / emulated_flash.ACCOUNTS).read_text()))
+        name = names[0]
         ports = _outside(event, self._offset)
         address = f"{name}@{event['hostname']}"
         print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
               f" card {self._card}")
         for service, port in sorted(ports.items(), key=lambda item: item[1]):
-            print(f"  {_SHOWN.get(service, service[:4].upper()):<28} 127.0.0.1 port {port}")
-        for user, secret in self._users:
-            print(f"  user  {user}   password  {secret}")
+            print(f"  {_SHOWN.get(service, 'SMTP'):<28} 127.0.0.1 port {port}")
+        for user in names:
+            known = self._passwords.get(user)
+            print(f"  user  {user}   " + (f"password  {known}" if known else
+                  f"(another password: python -m host_tools user passwd {user}{self._target})"))
         if self._identity:
             print("  TLS certificate, SHA-256 fingerprint:\n    "
                   + tls_identity.fingerprint(self._identity[1]))
@@ -219,5 +244,6 @@ class _Text:
             for service in ("smtp", "pop3"))
         print(f"Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS "
               f"smtp://127.0.0.1:{smtp} --mail-from you@example.com --mail-rcpt {address} -T -")
-        print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user '{name}:{password}'")
+        login = f"{name}:{self._passwords[name]}" if name in self._passwords else name
+        print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user {shlex.quote(login)}")
         print("Ctrl-C stops it.", flush=True)

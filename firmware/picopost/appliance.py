@@ -191,12 +191,14 @@ def _configuration():
 
     read = settings.read()
     known = accounts_file.read()
-    if not known:
+    if known:
+        settings.check_accounts(read, known)
+    else:
         from picopost import enrolment
 
+        settings.check_accounts(read, (enrolment.USER,))  # or a password is shown in vain
         known = enrolment.first_start()
         unload("picopost.enrolment")
-    settings.check_accounts(read, known)
     unload("picopost.settings")
     unload("picopost.accounts_file")
     return read, known

@@ -23,6 +23,7 @@ from host_tools.emulator.chips.sd_card import SDCard
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.clock import BusClock
 from host_tools.emulator.faults import PowerCut
+from host_tools.emulator.flash import ACCOUNTS, SETTINGS
 from host_tools.emulator.lan import Lan, PortError
 from host_tools.emulator.radio import Radio
 from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
@@ -174,16 +175,21 @@ class EmulatedBoard:
                 pass  # it has ended by itself
 
 
-def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str],
+def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str] | None,
                   tls: tuple[bytes, bytes] | None = None) -> None:
-    """Lay out the board's flash, of which nothing old stays: its definition, settings, accounts,
-    and `tls`, the DER of a private key and of its certificate."""
-    if flash.exists():
-        shutil.rmtree(flash)
-    flash.mkdir(parents=True)
+    """Lay out the board's flash, of which nothing old stays: its definition, settings, accounts
+    (None: those that are there), and `tls`, the DER of a private key and of its certificate."""
+    flash.mkdir(parents=True, exist_ok=True)
+    for path in flash.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif accounts is not None or path.name != ACCOUNTS:
+            path.unlink()
     (flash / "board.json").write_text(json.dumps(definition))
-    (flash / "settings.json").write_text(json.dumps(settings))
-    (flash / "accounts.txt").write_text("\n".join([*accounts, ""]))
+    (flash / SETTINGS).write_text(json.dumps(settings))
+    if accounts is not None:
+        (flash / ACCOUNTS).touch(mode=0o600)
+        (flash / ACCOUNTS).write_text("\n".join([*accounts, ""]))
     if tls:
         for name, octets in zip((tls_identity.KEY, tls_identity.CERTIFICATE), tls, strict=True):
             path = flash / name

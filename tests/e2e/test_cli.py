@@ -43,6 +43,8 @@ def test_port_in_use(tmp_path, board, port):
     (["--user", "girl"], ["NAME:PASSWORD"]),
     (["--user", "../etc:x"], ["../etc"]),
     (["--user", "girl:"], ["password"]),
+    (["--user", "girl:a", "--user", "girl:b"], ["girl", "twice"]),
+    ([option for n in range(17) for option in ("--user", f"u{n}:x")], ["more than 16"]),
     (["--set", "hostname=xyz.com"], ["hostname=xyz.com", "JSON"]),
     (["--heap", "lots"], ["lots", "96wK"]),
     (["--card", "/proc/none/card.img"], ["/proc/none/card.img"]),
@@ -79,35 +81,94 @@ def test_bad_settings_are_named(tmp_path, setting, words):
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def test_what_it_prints_can_be_pasted(tmp_path):
-    """The two commands of the introduction, run by a shell as they stand."""
-    if not shutil.which("curl"):
-        pytest.skip("install Debian's package curl")
+def printed_by_run(card, use=lambda introduction: None) -> tuple[list[str], str]:
+    """What `run` prints for a person until it serves, and after `use` has done what it does."""
     process = subprocess.Popen(
-        [*RUN, "--card", str(tmp_path / "card.img"), "--port-offset", str(free_port_offset())],
+        [*RUN, "--card", str(card), "--port-offset", str(free_port_offset())],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        printed = []
+        introduction = []
         for line in process.stdout:
-            printed.append(line)
+            introduction.append(line)
             if line.startswith("Ctrl-C"):
                 break
-        commands = [line.strip() for line in printed if "curl" in line]
-        assert len(commands) == 2, printed
-        for command in commands:
-            done = subprocess.run(["sh", "-c", command], text=True, capture_output=True,
-                                  timeout=60)
-            assert done.returncode == 0, done.stderr
-        assert done.stdout.endswith("Subject: hello\n\nIt works.\n")
+        use(introduction)
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
     assert process.returncode == 0, errors
+    return introduction, rest
+
+
+def test_what_it_prints_can_be_pasted(tmp_path):
+    """The two commands of the introduction, run by a shell as they stand."""
+    if not shutil.which("curl"):
+        pytest.skip("install Debian's package curl")
+
+    def paste(introduction):
+        commands = [line.strip() for line in introduction if "curl" in line]
+        assert len(commands) == 2, introduction
+        for command in commands:
+            done = subprocess.run(["sh", "-c", command], text=True, capture_output=True,
+                                  timeout=60)
+            assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("Subject: hello\n\nIt works.\n")
+        assert shlex.split(commands[1])[-1].startswith("me:")
+
+    _, rest = printed_by_run(tmp_path / "card.img", paste)
     assert re.search(r"^\d\d:\d\d:\d\d  accepted .*mailbox=me  octets=\d+", rest, re.M), rest
     assert re.search(r"^\d\d:\d\d:\d\d  fetched .*mailbox=me", rest, re.M), rest
-    assert shlex.split(commands[1])[-1].startswith("me:")
+
+
+def test_the_password_of_a_first_start_is_shown_once(tmp_path):
+    card = tmp_path / "card.img"
+    first = "".join(printed_by_run(card)[0])
+    password = re.search(r"user  me   password  (\S+)", first)[1]
+    assert f"password={password}" in first and f"--user me:{password}" in first
+    introduction, rest = printed_by_run(card)
+    again = "".join(introduction)
+    assert password not in again + rest and "first_start" not in again
+    assert again.rstrip().splitlines()[-2].endswith(" --user me")  # curl asks
+    hint = re.search(r"python -m host_tools (user passwd me .*)\)", again)[1]
+    done = subprocess.run([*RUN[:-1], *shlex.split(hint)], cwd=ROOT, text=True, input="new one\n",
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    with Appliance(card, users={}) as appliance:
+        Pop3(appliance.pop3, "me", "new one").quit()
+
+
+@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+def test_first_start(tmp_path, board):
+    """No account: the firmware makes one, and its password is nowhere but in that one event."""
+    card = tmp_path / "card.img"
+    with Appliance(card, board, users={}) as appliance:
+        made = appliance.events[0]
+        assert made["event"] == "first_start" and made["user"] == "me"
+        reader = Pop3(appliance.pop3, "me", made["password"])
+        reader.quit()
+        with pytest.raises(AssertionError):
+            Pop3(appliance.pop3, "me", made["password"].upper())
+        appliance.wait_for("refused")
+    assert made["password"] not in str(appliance.events[1:])
+    kept = (tmp_path / "card.flash" / "accounts.txt").read_text()
+    assert kept.startswith("me:400:") and made["password"] not in kept
+    with Appliance(card, board, users={}) as appliance:
+        assert appliance.events[0] is appliance.ready
+        Pop3(appliance.pop3, "me", made["password"]).quit()
+    assert "password=" not in str(appliance.events) and made["password"] not in str(
+        appliance.events)
+    assert (tmp_path / "card.flash" / "accounts.txt").read_text() == kept
+
+
+def test_no_password_is_shown_in_vain(tmp_path):
+    """Settings that do not fit the account are refused before there is one."""
+    done = subprocess.run([*RUN, "--card", str(tmp_path / "card.img"), "--set",
+                           'catch_all="nobody"', "--port-offset", str(free_port_offset())],
+                          cwd=ROOT, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 1 and "first_start" not in done.stdout + done.stderr
+    assert not (tmp_path / "card.flash" / "accounts.txt").exists()
 
 
 def test_json_events(tmp_path):
@@ -134,7 +195,7 @@ def test_json_events(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_and_start_again(tmp_path, number):
-    """Mail and unique-ids outlive a restart, and so does the account made up for `make run`."""
+    """Mail and unique-ids outlive a restart."""
     card = tmp_path / "card.img"
     with Appliance(card, "pico_w5500") as appliance:
         for size in (10, 10_000):

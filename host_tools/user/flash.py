@@ -1,0 +1,42 @@
+"""The accounts of an emulated board."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from host_tools import accounts
+from host_tools.emulator import flash as emulated
+from host_tools.errors import UserError
+from host_tools.user.place import Place, parse, replace
+
+
+class EmulatedFlash(Place):
+    """`folder` is made where the board has not been started yet."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._path = folder / emulated.ACCOUNTS
+        self.effect = ("the emulated board is running: it takes effect at its next start"
+                       if emulated.is_running(folder) else "")
+
+    def read(self) -> dict[str, str]:
+        try:
+            return parse(self._path.read_bytes(), str(self._path))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise UserError(f"{self._path}: {error.strerror}") from error
+
+    def write(self, lines: dict[str, str]) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace(self._path, accounts.text(lines))
+        except OSError as error:
+            raise UserError(f"{self._path}: {error.strerror}") from error
+
+    def settings(self) -> dict:
+        try:
+            return json.loads((self._folder / emulated.SETTINGS).read_bytes())
+        except (OSError, ValueError):
+            return {}

@@ -1,0 +1,62 @@
+"""Where accounts are kept: what the emulated flash, a board at a port and a card have in common."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from host_tools import accounts
+from host_tools.errors import UserError
+
+
+class Place:
+    """A context manager; subclasses read and write the whole file.
+
+    `changes` is True where the file holds changes of accounts that are elsewhere. `effect` says
+    when what was written takes effect.
+    """
+
+    changes = False
+    effect = ""
+
+    def read(self) -> dict[str, str]:
+        """{name: its line}, empty without a file. Raises UserError."""
+        raise NotImplementedError
+
+    def write(self, lines: dict[str, str]) -> None:
+        """Replace the file, by all of this or not at all. Raises UserError."""
+        raise NotImplementedError
+
+    def settings(self) -> dict:
+        """The board's settings, as far as they are known."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of it."""
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def parse(content: bytes, where: str) -> dict[str, str]:
+    """{name: its line} of a file. Raises UserError."""
+    try:
+        return accounts.parse(content.decode())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: {error.reason}") from error
+    except accounts.AccountError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file of this computer anew, readable for its owner alone. Raises OSError."""
+    partial = path.with_name(path.name + ".new")
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,163 @@
+"""`python -m host_tools user`: the accounts of a board, emulated or not, or changes on a card."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+
+from host_tools import accounts, boards
+from host_tools.emulator import flash
+from host_tools.errors import UserError
+from host_tools.user.card import open_changes
+from host_tools.user.flash import EmulatedFlash
+from host_tools.user.place import Place
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The actions and where they act."""
+    parser.epilog = ("A password is asked for, or read as one line from standard input; an empty "
+                     "one means: make one up and show it.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, (summary, _) in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary, epilog=parser.epilog)
+        if name != "list":
+            action.add_argument("name", metavar="NAME")
+        places = action.add_mutually_exclusive_group()
+        places.add_argument("--port", metavar="DEVICE",
+                            help="of the board at a serial port, e.g. /dev/ttyACM0")
+        places.add_argument("--card", type=Path, metavar="FILE",
+                            help="as changes on a card, for the board that takes it next: image, "
+                                 "block device, or the folder where it is mounted")
+        places.add_argument("--flash", type=Path, metavar="FOLDER",
+                            help="of an emulated board that runs with another card: CARD.flash")
+        places.add_argument("--board", default=boards.DEFAULT, metavar="NAME",
+                            help=f"of an emulated board (default: {boards.DEFAULT})")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked; raises UserError."""
+    if options.action != "list":
+        try:
+            accounts.check_name(options.name)
+        except accounts.AccountError as error:
+            raise UserError(str(error)) from error
+    with _place(options) as place:
+        ACTIONS[options.action][1](place, options)
+    return 0
+
+
+def _place(options: argparse.Namespace) -> Place:
+    if options.port:
+        from host_tools.user.port import Board  # needs pyserial, which nothing else does
+
+        return Board(options.port)
+    if options.card:
+        return open_changes(options.card)
+    if options.flash:
+        if not options.flash.is_dir():
+            raise UserError(f"{options.flash} is no folder")
+        return EmulatedFlash(options.flash)
+    if options.board not in boards.names():
+        raise UserError(f"no board is called {options.board}; there are "
+                        + ", ".join(boards.names()))
+    return EmulatedFlash(flash.beside(flash.default_card(options.board)))
+
+
+def _add(place: Place, options: argparse.Namespace) -> None:
+    lines = place.read()
+    if options.name in lines and not place.changes:
+        raise UserError(f"there is an account {options.name} already: passwd gives it another "
+                        "password")
+    if len(lines) >= accounts.MAX_ACCOUNTS and not place.changes:
+        raise UserError(f"there are {len(lines)} accounts already, and no board has room for more")
+    _set(place, lines, options.name, "is added")
+
+
+def _passwd(place: Place, options: argparse.Namespace) -> None:
+    lines = place.read()
+    if not place.changes:
+        _known(lines, options.name)
+    _set(place, lines, options.name, "has another password")
+
+
+def _set(place: Place, lines: dict[str, str], name: str, done: str) -> None:
+    password, made = _password(name)
+    try:
+        lines[name] = accounts.line(name, password)
+    except accounts.AccountError as error:
+        raise UserError(str(error)) from error
+    _write(place, lines)
+    if made:
+        print(f"password of {name}: {password}")
+    _say(place, f"{name} {done}")
+
+
+def _remove(place: Place, options: argparse.Namespace) -> None:
+    lines = place.read()
+    name = options.name
+    if place.changes:
+        lines[name] = accounts.removal(name)
+    else:
+        _known(lines, name)
+        del lines[name]
+    _write(place, lines)
+    for setting in _settings_that_name(name, place.settings()):
+        print(f"the setting {setting} names {name}: the appliance will not start before it is "
+              "changed", file=sys.stderr)
+    if not lines:
+        print("no account is left: the next start makes `me` and shows its password")
+    _say(place, f"{name} is removed; its mail stays on the card")
+
+
+def _list(place: Place, options: argparse.Namespace) -> None:
+    for name, line in place.read().items():
+        if place.changes:
+            removed = line == accounts.removal(name)
+            print(f"{name}  {'is removed' if removed else 'is added, or gets another password'}")
+        else:
+            print(name)
+
+
+def _known(lines: dict[str, str], name: str) -> None:
+    if name not in lines:
+        raise UserError(f"there is no account {name}; there are {', '.join(lines) or 'none'}")
+
+
+def _write(place: Place, lines: dict[str, str]) -> None:
+    if len(accounts.text(lines)) > accounts.MAX_FILE:
+        raise UserError(f"the changes would take more than {accounts.MAX_FILE} octets")
+    place.write(lines)
+
+
+def _say(place: Place, what: str) -> None:
+    print(what + (f": {place.effect}" if place.effect else ""))
+
+
+def _password(name: str) -> tuple[str, bool]:
+    """The password to set, and whether it was made up."""
+    if sys.stdin.isatty():
+        given = getpass.getpass(f"New password of {name} (empty: make one up): ")
+        if given and getpass.getpass("Once more: ") != given:
+            raise UserError("these were two different passwords")
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    return (given, False) if given else (accounts.make_password(), True)
+
+
+def _settings_that_name(name: str, settings: dict) -> list[str]:
+    """As firmware/picopost/settings.py `check_accounts` looks for them."""
+    found = [key for key in ("catch_all", "default_mailbox") if settings.get(key) == name]
+    for alias, means in settings.get("aliases", {}).items():
+        if name == means or (isinstance(means, list) and name in means):
+            found.append(f"aliases: {alias}")
+    return found
+
+
+ACTIONS = {
+    "add": ("make an account", _add),
+    "passwd": ("give an account another password", _passwd),
+    "remove": ("remove an account; its mail stays", _remove),
+    "list": ("list the accounts, or the changes that wait on a card", _list),
+}
