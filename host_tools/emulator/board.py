@@ -183,7 +183,7 @@ def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[
     for path in flash.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif accounts is not None or path.name != ACCOUNTS:
+        elif path.name != ACCOUNTS:
             path.unlink()
     (flash / "board.json").write_text(json.dumps(definition))
     (flash / SETTINGS).write_text(json.dumps(settings))

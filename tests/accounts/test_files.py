@@ -216,6 +216,15 @@ def test_a_failing_card_is_not_taken_for_that(vm, flash):
     assert vm.eval("state()")[:2] == ([GIRL], [GIRL])
 
 
+@pytest.mark.parametrize("on_card, calls", [([CAT], 1), (["nonsense"], 2)])
+def test_what_changes_the_card_is_guarded(vm, flash, on_card, calls):
+    """See firmware/picopost/store/guard.py."""
+    begin(vm, [GIRL], on_card)
+    vm.exec("apply()")
+    assert vm.eval("counts") == [1] * calls
+    assert vm.eval("office.volume.structural") == 0
+
+
 @pytest.mark.parametrize("on_card, after", [([CAT, "boy:-"], [CAT, GIRL]),
                                             (["boy"], [BOY, GIRL])])
 def test_power_cut_at_each_step(vm, flash, on_card, after):

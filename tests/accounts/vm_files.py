@@ -153,6 +153,26 @@ class RamDisk:
 
 office = None
 disk = None
+counts = []  # `structural` of the volume at each call that changes names or first clusters
+
+
+class Watched:
+    """In the place of `os` and `open` for card_accounts."""
+
+    stat = os.stat
+
+    def remove(self, path):
+        counts.append(office.volume.structural)
+        os.remove(path)
+
+    def open(self, path, mode):
+        if mode == "wb":
+            counts.append(office.volume.structural)
+        return open(path, mode)
+
+
+card_accounts.os = Watched()
+card_accounts.open = card_accounts.os.open
 
 
 def insert():
@@ -173,6 +193,7 @@ def begin(on_flash, on_card, settings):
     global office, disk
     umount()
     del events[:]
+    del counts[:]
     put("accounts.txt", on_flash)
     office = PostOffice(check(settings), accounts_file.read(), "/sd")
     disk = RamDisk()

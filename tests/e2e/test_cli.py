@@ -81,10 +81,10 @@ def test_bad_settings_are_named(tmp_path, setting, words):
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def printed_by_run(card, use=lambda introduction: None) -> tuple[list[str], str]:
+def printed_by_run(card, use=lambda introduction: None, options=()) -> tuple[list[str], str]:
     """What `run` prints for a person until it serves, and after `use` has done what it does."""
     process = subprocess.Popen(
-        [*RUN, "--card", str(card), "--port-offset", str(free_port_offset())],
+        [*RUN, "--card", str(card), "--port-offset", str(free_port_offset()), *options],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         introduction = []
@@ -137,6 +137,16 @@ def test_the_password_of_a_first_start_is_shown_once(tmp_path):
     assert done.returncode == 0, done.stderr
     with Appliance(card, users={}) as appliance:
         Pop3(appliance.pop3, "me", "new one").quit()
+
+
+def test_a_password_that_a_card_has_changed_is_not_shown(tmp_path):
+    card = tmp_path / "card.img"
+    printed_by_run(card)
+    subprocess.run([*RUN[:-1], "user", "passwd", "girl", "--card", str(card)], cwd=ROOT, text=True,
+                   input="changed\n", check=True, timeout=60, capture_output=True)
+    introduction, _ = printed_by_run(card, options=["--user", "girl:pw", "--user", "boy:pa55"])
+    users = [line.split()[1:3] for line in introduction if line.startswith("  user")]
+    assert users == [["girl", "(another"], ["boy", "password"]]
 
 
 @pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
