@@ -62,11 +62,15 @@ def _change_accounts(office):
         if error.errno != errno.ENOENT:
             raise
         return
-    from picopost import card_accounts
+    try:
+        from picopost import card_accounts
 
-    card_accounts.apply(office, _ROOT)
-    unload("picopost.card_accounts")
-    unload("picopost.accounts_file")
+        card_accounts.apply(office, _ROOT)
+    except MemoryError:  # sessions of the card before may still be there; mail shall go on
+        event_log.log("accounts_refused", why="the heap has no room now; the next start has")
+    finally:
+        unload("picopost.card_accounts")
+        unload("picopost.accounts_file")
 
 
 def _let_card_go(office):
