@@ -13,9 +13,10 @@ from queue import Empty
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
-from tests.fuzz import dialogue, replay, sockets
+from tests.fuzz import dialogue, letters, replay, sockets
 from tests.fuzz.leak import Leak
 
+LETTERS = "letters-"  # and a board: the kind whose examples are mailbags
 _BATCH = 100  # examples for which hypothesis is started anew: it keeps what it has tried
 _EVERY = 5.0  # s between two lines of progress
 _QUIET = {"deadline": None, "database": None, "print_blob": False,
@@ -23,15 +24,15 @@ _QUIET = {"deadline": None, "database": None, "print_blob": False,
           "suppress_health_check": list(HealthCheck)}
 
 
-def fuzz(kind: str, strategy, player, count: Callable[[], int], lines: int, seed: int,
+def fuzz(kind: str, strategy, player, count: Callable[[], int], goal: int, seed: int,
          stop_at: float = float("inf"), progress: Callable[[], None] = lambda: None) -> None:
-    """Let `player` play examples until `count()` reaches `lines`, or time is up.
+    """Let `player` play examples until `count()` reaches `goal`, or time is up.
 
     Raises what the minimal example raised; it is in the folder `replay.FOLDER`, and so is the
     first one that failed, for what a server does may depend on more than the example.
     """
-    while count() < lines and time.monotonic() < stop_at:
-        _batch(kind, strategy, player, lambda: count() >= lines or time.monotonic() > stop_at, seed,
+    while count() < goal and time.monotonic() < stop_at:
+        _batch(kind, strategy, player, lambda: count() >= goal or time.monotonic() > stop_at, seed,
                progress)
         seed += 1
 
@@ -67,7 +68,17 @@ def _batch(kind: str, strategy, player, over: Callable[[], bool], seed: int,
         raise
 
 
-def _part(kind: str, lines: int, seed: int, stop_at: float, report) -> None:
+def player_of(kind: str, folder: Path):
+    """What plays examples of that kind; a context manager."""
+    if kind == "dialogue":
+        return dialogue.Player()
+    card = folder / "card.img"
+    if kind.startswith(LETTERS):
+        return letters.Player(card, kind.removeprefix(LETTERS))
+    return sockets.Player(card, kind)
+
+
+def _part(kind: str, goal: int, seed: int, stop_at: float, report) -> None:
     """One part, to its end; tells `report` (kind, counts, failure or None, finished?)."""
     told = 0.0
     player = None
@@ -84,17 +95,20 @@ def _part(kind: str, lines: int, seed: int, stop_at: float, report) -> None:
                     "dialogues": player.dialogues}
         if isinstance(player, sockets.Player):
             return {"lines": player.lines, "sessions": player.sessions, "letters": player.letters}
+        if isinstance(player, letters.Player):
+            return {"letters": player.letters, "octets": player.octets}
         return {}
 
     try:
-        if kind == "dialogue":
-            with dialogue.Player() as player:
-                fuzz(kind, dialogue.scripts(), player, lambda: player.drawn, lines, seed, stop_at,
+        with tempfile.TemporaryDirectory() as folder, player_of(kind, Path(folder)) as player:
+            if kind == "dialogue":
+                fuzz(kind, dialogue.scripts(), player, lambda: player.drawn, goal, seed, stop_at,
                      tell)
-        else:
-            with tempfile.TemporaryDirectory() as folder, sockets.Player(
-                    Path(folder) / "card.img", kind) as player:
-                fuzz(kind, sockets.crowds(), player, lambda: player.lines, lines, seed, stop_at,
+            elif kind.startswith(LETTERS):
+                fuzz(kind, letters.mailbags(), player, lambda: player.letters, goal, seed,
+                     stop_at, tell)
+            else:
+                fuzz(kind, sockets.crowds(), player, lambda: player.lines, goal, seed, stop_at,
                      tell)
                 player.check_all()
     except BaseException as error:
@@ -104,7 +118,7 @@ def _part(kind: str, lines: int, seed: int, stop_at: float, report) -> None:
 
 
 def run_parts(shares: dict[str, int], seed: int, seconds: float | None, jobs: int) -> bool:
-    """Fuzz `shares` ({kind: lines}), `jobs` at a time; False when one failed."""
+    """Fuzz `shares` ({kind: lines, or letters}), `jobs` at a time; False when one failed."""
     began = time.monotonic()
     stop_at = began + seconds if seconds else float("inf")
     context = multiprocessing.get_context("spawn")
@@ -116,9 +130,9 @@ def run_parts(shares: dict[str, int], seed: int, seconds: float | None, jobs: in
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                kind, lines = waiting.pop(0)
+                kind, goal = waiting.pop(0)
                 running[kind] = context.Process(target=_part,
-                                                args=(kind, lines, seed, stop_at, report))
+                                                args=(kind, goal, seed, stop_at, report))
                 running[kind].start()
             try:
                 kind, counts[kind], failure, finished = report.get(timeout=1)
@@ -136,7 +150,8 @@ def run_parts(shares: dict[str, int], seed: int, seconds: float | None, jobs: in
     finally:
         for process in running.values():
             process.terminate()
-    print(f"{sum(each.get('lines', 0) for each in counts.values())} lines in "
+    print(f"{sum(each.get('lines', 0) for each in counts.values())} lines, "
+          f"{sum(each.get('letters', 0) for each in counts.values())} letters in "
           f"{time.monotonic() - began:.0f} s, {len(failures)} failures")
     for kind, failure in failures.items():
         print(f"FAILED {kind}: {failure}")

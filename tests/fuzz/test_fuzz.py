@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.fuzz import campaign, dialogue, replay, sockets
+from tests.fuzz import campaign, dialogue, letters, replay, sockets
 from tests.fuzz.leak import Leak, slope
 from tests.fuzz.model import Rules
 
 _SEED = 1
 _LINES = 8000
 _SOCKET_LINES = {"pico_w": 2400, "pico_w5500": 800}
+_LETTERS = {"pico_w": 170, "pico_w5500": 60}
 _WARM_UP, _SESSIONS = 160, 200
 
 
@@ -26,6 +27,15 @@ def test_sessions(board, tmp_path):
                       _SOCKET_LINES[board], _SEED)
         player.check_all()
         assert player.letters
+
+
+@pytest.mark.parametrize("board", _LETTERS)
+def test_letters_come_back_as_they_went(board, tmp_path):
+    """Whatever is in them; and one with a line of a megabyte, whose packets are the kernel's."""
+    with letters.Player(tmp_path / "card.img", board) as player:
+        campaign.fuzz(campaign.LETTERS + board, letters.mailbags(), player,
+                      lambda: player.letters, _LETTERS[board], _SEED)
+        player.play([letters.Letter(b"a\r\n\r\n.\r\n" + b"m" * 1_000_000, [400_000], [2], 2)])
 
 
 def test_no_session_leaves_anything_in_the_heap(tmp_path):
@@ -49,5 +59,6 @@ def test_examples_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(replay, "FOLDER", tmp_path)
     script = dialogue.Script(Rules(auth="any"), [(b"EHLO \xff'\"", 0, 1), (b"NOOP", 3, 120)])
     crowd = [sockets.Session(1, True, [b"a\r\n", b"\x00"], [1], [True], False, "rst")]
-    for kind, example in (("dialogue", script), ("pico_w", crowd)):
+    bag = [letters.Letter(b"\xff\r\n", [], [1, 2], 3)]
+    for kind, example in (("dialogue", script), ("pico_w", crowd), ("letters-pico_w", bag)):
         assert replay.load(replay.save(kind, 7, example)) == (kind, example)
