@@ -27,6 +27,9 @@ _OUR_TRACE = (b"Return-Path: <boy@abc.com>\r\n"
               b"Received: from abc.com ([127.0.0.1])\r\n\tby xyz.com with ESMTP id "
               b"00000001.00000001\r\n\tfor <girl@xyz.com>;\r\n"
               b"\tTue, 24 Nov 2026 15:00:00 +0000\r\n")
+# What stands before a letter in its segment: a From_ line, and ours with LF line ends.
+BEFORE = (len(b"From boy@abc.com Tue Nov 24 15:00:00 2026\n")
+          + len(_OUR_TRACE) - _OUR_TRACE.count(b"\r"))
 _PIECES = (
     b"Subject: a\r\n", b"Subject: a\r\n\r\n", b"\r\n", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n",
     b"text\r\n", b"x", b"\t", b" folded\r\n", b"no colon here\r\n",
@@ -42,10 +45,11 @@ _PIECES = (
     b"y" * 76 + b"\r\n", b"y" * 998 + b"\r\n", b"z" * 1500)
 _TEXT = st.lists(st.sampled_from(_PIECES), max_size=10).map(b"".join)
 _TIMES = st.sampled_from((1,) * 12 + (4, 40))
-# Octets in front, so that what follows lies across an end: of the receive buffer, of half a card
-# block, of a block, with our lines before it (some 210 octets on the card).
+# Octets in front, so that what follows lies across an end: of the receive buffer, or of half a card
+# block or a block, with our lines before it.
 _FRONT = st.sampled_from((2048, 4096, 6144, 8192, 12288)).flatmap(
-    lambda edge: st.one_of(st.integers(edge - 260, edge - 160), st.integers(edge - 12, edge + 2)))
+    lambda edge: st.one_of(st.integers(edge - BEFORE - 24, edge - BEFORE + 8),
+                           st.integers(edge - 12, edge + 2)))
 _MEGABYTE = 1_000_000  # a line
 _PACKETS = st.lists(st.sampled_from((10_000, 10_000, 1, 2, 3, 5, 8, 30, 60, 100, 536, 1460, 2048)),
                     min_size=1, max_size=6)

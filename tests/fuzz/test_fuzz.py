@@ -31,10 +31,13 @@ def test_sessions(board, tmp_path):
 
 @pytest.mark.parametrize("board", _LETTERS)
 def test_letters_come_back_as_they_went(board, tmp_path):
-    """Whatever is in them; and one with a line of a megabyte, whose packets are the kernel's."""
+    """Whatever is in them, wherever a block ends; and a line of a megabyte."""
     with letters.Player(tmp_path / "card.img", board) as player:
         campaign.fuzz(campaign.LETTERS + board, letters.mailbags(), player,
                       lambda: player.letters, _LETTERS[board], _SEED)
+        edge = 8192 - letters.BEFORE
+        player.play([letters.Letter(b"y" * length, [3000], [1460], 2)
+                     for length in range(edge - 24, edge + 9)])
         player.play([letters.Letter(b"a\r\n\r\n.\r\n" + b"m" * 1_000_000, [400_000], [2], 2)])
 
 
