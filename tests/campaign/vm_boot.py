@@ -202,11 +202,13 @@ def listing(office):
             found[name] = None
             print("no mailbox", name, error)
             continue
+        uid_buffer = bytearray(17)
         rows = found[name] = []
         for number in range(1, maildrop.count + 1):
             uid = ""
             try:
-                uid = maildrop.uid_of(number).decode()
+                maildrop.put_uid(number, uid_buffer, 0)
+                uid = uid_buffer.decode()
                 rows.append((uid, maildrop.octets_of(number)) + letter(maildrop, number))
             except OSError as error:
                 rows.append((uid, 0, 0, str(error)))

@@ -49,9 +49,11 @@ class Maildrop:
         self._read()
         return self.sizes[number - 1]
 
-    def uid_of(self, number):
+    def put_uid(self, number, buffer, at):
         self._read()
-        return b"uid-%d" % number
+        uid = b"uid-%d" % number
+        buffer[at : at + len(uid)] = uid
+        return at + len(uid)
 
     def is_deleted(self, number):
         return number in self.deleted

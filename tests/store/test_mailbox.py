@@ -118,8 +118,8 @@ def test_message_numbers_are_found_in_any_order(vm):
     vm.exec("delete('a', range(3, 160, 2)); d = drop('a')")
     assert vm.eval("d.count") == 121
     order = [121, 1, 64, 65, 66, 63, 120, 2, 121, 60]
-    uids = vm.eval(f"[d.uid_of(n) for n in {order}]")
-    straight = vm.eval("[d.uid_of(n) for n in range(1, 122)]")
+    uids = vm.eval(f"[uid(d, n) for n in {order}]")
+    straight = vm.eval("[uid(d, n) for n in range(1, 122)]")
     assert uids == [straight[number - 1] for number in order]
 
 
@@ -300,7 +300,7 @@ def test_packing_gives_way_to_a_reader(vm):
                 " except StopIteration: break")
         vm.exec("boxes['a'].take(); d = drop('a')")
         vm.exec("for _ in s: pass")
-        listed = vm.eval("[(d.octets_of(n), d.uid_of(n)) for n in range(1, d.count + 1)]")
+        listed = vm.eval("[(d.octets_of(n), uid(d, n)) for n in range(1, d.count + 1)]")
         assert listed == before
         assert vm.eval("len(wire('a', 50))") == before[49][0] + 3
         vm.exec("boxes['a'].in_use = False")

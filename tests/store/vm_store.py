@@ -140,9 +140,16 @@ def drop(name):
     return maildrop
 
 
+def uid(maildrop, number):
+    """The unique-id of a message as UIDL shows it."""
+    line = bytearray(17)
+    assert maildrop.put_uid(number, line, 0) == len(line)
+    return bytes(line)
+
+
 def listing(name):
     maildrop = drop(name)
-    return [(maildrop.octets_of(n), maildrop.uid_of(n)) for n in range(1, maildrop.count + 1)]
+    return [(maildrop.octets_of(n), uid(maildrop, n)) for n in range(1, maildrop.count + 1)]
 
 
 def text(name, number):

@@ -8,9 +8,9 @@ A maildrop is the snapshot of a mailbox that a session works on, messages 1 to `
     count, octets             all messages, those marked as deleted included
     live_count, live_octets   without those marked
     octets_of(n) -> int       size on the wire
-    uid_of(n) -> bytes        unique-id, 1 to 70 octets
+    put_uid(n, buffer, at)    writes the unique-id, 1 to 70 octets; returns its end
     is_deleted(n) -> bool, delete(n), reset()        marks
-octets_of, uid_of and delete may read the card, and raise OSError with nothing changed.
+octets_of, put_uid and delete may read the card, and raise OSError with nothing changed.
 """
 
 from micropython import const
@@ -172,13 +172,9 @@ class Dialogue:
         maildrop = self._maildrop
         if maildrop.is_deleted(number):
             return at
-        uid = maildrop.uid_of(number)
         at = _put_decimal(buffer, at, number)
         buffer[at] = 0x20
-        at += 1
-        end = at + len(uid)
-        buffer[at:end] = uid
-        return _put_line_end(buffer, end)
+        return _put_line_end(buffer, maildrop.put_uid(number, buffer, at + 1))
 
     def _execute(self, line):
         space = line.find(b" ")
@@ -319,8 +315,8 @@ class Dialogue:
         refusal = self._find(arguments[0])
         if refusal:
             return refusal, NOTHING
-        uid = self._maildrop.uid_of(self.message)
-        return b"+OK %d %s\r\n" % (self.message, uid), NOTHING
+        line = bytearray(b"+OK ") + bytes(limits.MAX_POP3_LISTING_LINE)
+        return bytes(line[: self.uid_listing_line(self.message, line, 4)]), NOTHING
 
     def _retr(self, arguments):
         refusal = self._find(arguments[0])

@@ -45,12 +45,15 @@ _VERSION = const(1)
 _WORDS = const(8)  # a record
 _PER_SECTOR = const(16)
 _GROWTH = const(4096)  # eight sectors: 128 records a step
+# What CRC-32 makes of words with their own CRC behind them, from whatever it started: a small
+# integer on a board, where every other CRC to compare would be 16 octets of heap a record.
+_RESIDUE = const(0x2144DF1C)
 
 # Records are read one sector at a time into one buffer that all mailboxes share: whoever is
 # reading runs to its next await, and asks again after it.
 _sector = array("I", bytes(512))
 _view = memoryview(_sector)
-_covered = tuple(_view[i * _WORDS + 1 : i * _WORDS + _CRC] for i in range(_PER_SECTOR))
+_checked = tuple(_view[i * _WORDS + 1 : (i + 1) * _WORDS] for i in range(_PER_SECTOR))
 _owner = [None, -1, False]  # whose sector stands in the buffer, its number, changed or not
 
 
@@ -276,10 +279,10 @@ class Index:
         self.octets -= octets
 
     def _sound(self, base):
-        return _sector[base + _CRC] == self._crc(base)
+        return binascii.crc32(_checked[base // _WORDS], self.uid_validity) == _RESIDUE
 
     def _crc(self, base):
-        return crc(_covered[base // _WORDS], self.uid_validity)
+        return crc(_view[base + 1 : base + _CRC], self.uid_validity)
 
     def _check_open(self):
         if self._file is None:

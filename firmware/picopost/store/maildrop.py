@@ -11,6 +11,7 @@ from picopost.store import index as index_file
 from picopost.store import segment
 
 _STRIDE = const(64)
+_HEX = b"0123456789abcdef"
 
 
 class Maildrop:
@@ -24,6 +25,7 @@ class Maildrop:
         self.mailbox = mailbox
         self._index = mailbox.index
         self._checkpoints = array("H")
+        self._prefix = b"%08x." % mailbox.index.uid_validity
         self.count = 0
         self.octets = 0
         self._last_number = 0
@@ -70,11 +72,20 @@ class Maildrop:
         base = self._index.checked(self.slot_of(number))
         return self._index.words()[base + index_file.OCTETS]
 
-    def uid_of(self, number):
-        """Its unique-id (RFC 1939 section 7), the same for as long as the mailbox exists."""
+    def put_uid(self, number, buffer, at):
+        """Write its unique-id (RFC 1939 section 7) at `at`; returns the end, 17 octets on.
+
+        It is the same for as long as the mailbox exists. Nothing is allocated.
+        """
         base = self._index.checked(self.slot_of(number))
-        return b"%08x.%08x" % (self._index.uid_validity,
-                               self._index.words()[base + index_file.UID])
+        uid = self._index.words()[base + index_file.UID]
+        for i in range(9):
+            buffer[at + i] = self._prefix[i]
+        end = at + 17
+        for i in range(1, 9):
+            buffer[end - i] = _HEX[uid & 15]
+            uid >>= 4
+        return end
 
     def is_deleted(self, number):
         """Whether this session marked it."""
