@@ -18,7 +18,7 @@ _TRACE_ID = re.compile(rb" id ([0-9a-f]{8}\.[0-9a-f]{8})[;\r]")
 
 
 def letter(number: int) -> bytes:
-    """1.5 KB; every fortieth 9 KB, which has a segment of its own."""
+    """1.5 KB; every fortieth, from the 40th on, 9 KB, which has a segment of its own."""
     line = b"%06d " % number * 10 + b"\r\n"
     return b"Subject: %d\r\n\r\n" % number + line * (120 if number % 40 == 39 else 20)
 
@@ -237,11 +237,14 @@ def tell(story: Story) -> None:
     story.check()
 
     # The index is lost; then a record, then the header is damaged. What was deleted and still
-    # stands in a shared segment comes back as what it was.
+    # stands in a shared segment comes back as what it was. The newest does not, its segment is
+    # gone; nothing on the card tells of its unique-id, which no other may get.
     story.delete([3, 6, 9, 12], swept=False)
     for damage in (lambda path: f"os.remove({path!r})",
                    lambda path: flipped(path, 512 + 32 * 7 + 4),
                    lambda path: flipped(path, 8)):
+        story.deliver(40 - story.sent % 40)
+        story.delete([len(story.lives)])
         story.stop()
         path, _ = story.index()
         story.on_card(damage(path))

@@ -37,7 +37,7 @@ def test_letters_come_back_as_they_went(board, tmp_path):
                       lambda: player.letters, _LETTERS[board], _SEED)
         edge = 8192 - letters.BEFORE
         player.play([letters.Letter(b"y" * length, [3000], [1460], 2)
-                     for length in range(edge - 24, edge + 9)])
+                     for length in range(edge - 10, edge + 24)])
         player.play([letters.Letter(b"a\r\n\r\n.\r\n" + b"m" * 1_000_000, [400_000], [2], 2)])
 
 

@@ -79,8 +79,7 @@ class Maildrop:
         """
         base = self._index.checked(self.slot_of(number))
         uid = self._index.words()[base + index_file.UID]
-        for i in range(9):
-            buffer[at + i] = self._prefix[i]
+        buffer[at : at + 9] = self._prefix
         end = at + 17
         for i in range(1, 9):
             buffer[end - i] = _HEX[uid & 15]
