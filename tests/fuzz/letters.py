@@ -37,7 +37,7 @@ _PIECES = (
     b".", b"..", b".\r\n", b"..\r\n", b"...\r\n", b".hidden\r\n", b"\r\n.", b"\r\n.\r\n",
     b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n..",
     b"From ", b"From x\r\n", b">From x\r\n", b">>From x\r\n", b">", b"> From x\r\n", b"F", b"From",
-    b">Fro", b"\nFrom x", b"\n>From x", b"\rFrom x", b"\r\r\nFrom x",
+    b">From"[:4], b"\nFrom x", b"\n>From x", b"\rFrom x", b"\r\r\nFrom x",
     b"From boy@abc.com Tue Nov 24 15:00:00 2026\r\n", b"\r\n\r\nFrom boy@abc.com\r\n",
     b"\r", b"\r\r", b"\r\r\n", b"\n", b"\n\n", b"\n\r", b"\n\r\n", b"\r\n\r",
     b"\0", b"\0" * 40, b"\xff\xfe", b"\xc3\xa4\r\n", b"\x80", b"\x1a", b"\x0f\x10",

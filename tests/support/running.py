@@ -18,10 +18,12 @@ class Running:
     """The appliance as a thread of this process; as a context manager it is started and stopped.
 
     One account, `girl` with password `pw`. `board` has the models; `smtp` and `pop3` are the
-    outside ports; `passed` are the events that `wait_for` went by.
+    outside ports; `passed` are the events that `wait_for` went by. `main` replaces
+    the firmware's main.py.
     """
 
-    def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w"):
+    def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
+                 main: Path | None = None):
         definition = boards.load(board)
         path = folder / "card.img"
         self.card = CardImage(path) if path.exists() else CardImage.create(path)
@@ -30,7 +32,7 @@ class Running:
                       [accounts.line("girl", "pw")], tls_identity.keep(folder / "tls", "xyz.com"))
         offset = free_port_offset()
         self.smtp, self.pop3 = offset + 25, offset + 110
-        self.board = EmulatedBoard(definition, self.card, folder / "flash", offset)
+        self.board = EmulatedBoard(definition, self.card, folder / "flash", offset, main=main)
         self.passed: list[dict] = []
         self._events: queue.Queue = queue.Queue()
         self.status: int | None = None
