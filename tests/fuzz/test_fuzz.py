@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fuzz import campaign, dialogue, letters, replay, sockets
-from tests.fuzz.leak import Leak, slope
+from tests.fuzz.leak import SERVICES, Leak, slope
 from tests.fuzz.model import Rules
 
 _SEED = 1
@@ -41,8 +41,9 @@ def test_letters_come_back_as_they_went(board, tmp_path):
         player.play([letters.Letter(b"a\r\n\r\n.\r\n" + b"m" * 1_000_000, [400_000], [2], 2)])
 
 
-def test_no_session_leaves_anything_in_the_heap(tmp_path):
-    with Leak(tmp_path / "card.img", _SEED) as leak:
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_session_leaves_anything_in_the_heap(service, tmp_path):
+    with Leak(tmp_path / "card.img", _SEED, service) as leak:
         leak.run(_WARM_UP + _SESSIONS)
         leak.judge(_WARM_UP)
 

@@ -14,6 +14,7 @@ limits.ERROR_DELAY = 1
 limits.LOGIN_DELAY = 1
 limits.MAX_LOGIN_DELAY = 2
 limits.TLS_WAIT = 500
+limits.MAILBOX_RETRY = 20
 
 ended = asyncio.Event()
 sessions = 0
