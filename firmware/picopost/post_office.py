@@ -167,7 +167,7 @@ class PostOffice:
         least of several.
         """
         kept = []
-        for known in (name,) if name else self._accounts:
+        for known in (name,) if name else self.accounts:
             if self.rule(known, "keep_newest") or self.rule(known, "drop_oldest"):
                 return b""
             kept.append(self.rule(known, "keep_days") or 0)
