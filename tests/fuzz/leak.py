@@ -57,7 +57,7 @@ class Leak:
                 client.start()
             for client in clients:
                 client.join()
-            assert not self._failures, self._failures
+            assert not self._failures, (self._failures, self.appliance.faults())
             # One in fifty meets a task of the background that has not ended, and is some KB higher.
             octets = min(self._level(), self._level())
             assert not self.appliance.faults(), self.appliance.faults()
