@@ -11,7 +11,7 @@ from picopost.net.server import Server
 from picopost.pop3.service import Pop3Service
 from picopost.post_office import PostOffice
 from picopost.settings import check
-from picopost.smtp.policy import Policies
+from picopost.policy import Policies
 from picopost.smtp.service import SmtpService
 
 hashes = 0
@@ -178,7 +178,8 @@ class Connection:
 def office_of(known):
     settings = check({"hostname": "xyz.com"})
     office = PostOffice(settings, known, "/nowhere")
-    return office, Policies(settings["listeners"], settings["clients"], False), Failures()
+    listeners = {"25": {}, "110": {}}
+    return office, Policies(listeners, settings["clients"], False), Failures()
 
 
 async def until(condition):
@@ -197,7 +198,7 @@ def crowd(known, logins, port, command, every):
     link = Link(logins + 1)
     server = Server(link)
     server.serve(25, SmtpService(25, office, policies, failures, None))
-    server.serve(110, Pop3Service(office, policies, failures))
+    server.serve(110, Pop3Service(110, office, policies, failures, None))
     arrivals = []
 
     async def play():
