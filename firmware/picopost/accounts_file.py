@@ -22,22 +22,37 @@ class AccountsError(ValueError):
     """The accounts cannot be used; the text names file, line and reason."""
 
 
-def read(path=PATH):
-    """{name: (iterations, salt, key)} in the file's order, empty without a file.
+def read(path=PATH, removals=False):
+    """{name: (iterations, salt, key)} in the file's order, empty without a file; with `removals`
+    None instead of a tuple for `name:-`.
 
     Raises AccountsError, and OSError where the file cannot be read.
     """
+    accounts = OrderedDict()
     try:
-        return _parse(path, False)
+        if os.stat(path)[6] > limits.MAX_ACCOUNTS_FILE:
+            raise AccountsError("%s: more than %d octets" % (path, limits.MAX_ACCOUNTS_FILE))
     except OSError as error:
         if error.errno != _ENOENT:
             raise
-        return OrderedDict()
-
-
-def read_changes(path):
-    """The same of a file that must be there; None instead of a tuple removes an account."""
-    return _parse(path, True)
+        return accounts
+    number = 0
+    with open(path, "rb") as file:
+        for line in file:
+            number += 1
+            line = line.strip()
+            if not line or line[0] == 0x23:  # "#"
+                continue
+            try:
+                name, entry = _account(line, removals)
+                if name in accounts:
+                    raise AccountsError("a second line for " + name)
+            except AccountsError as error:
+                raise AccountsError("%s, line %d: %s" % (path, number, error))
+            accounts[name] = entry
+    if not removals:
+        check_count(accounts)
+    return accounts
 
 
 def write(accounts, path=PATH):
@@ -68,29 +83,6 @@ def is_name(name):
         if not ("a" <= character <= "z" or "0" <= character <= "9" or character in "._-"):
             return False
     return True
-
-
-def _parse(path, removals):
-    if os.stat(path)[6] > limits.MAX_ACCOUNTS_FILE:
-        raise AccountsError("%s: more than %d octets" % (path, limits.MAX_ACCOUNTS_FILE))
-    accounts = OrderedDict()
-    number = 0
-    with open(path, "rb") as file:
-        for line in file:
-            number += 1
-            line = line.strip()
-            if not line or line[0] == 0x23:  # "#"
-                continue
-            try:
-                name, entry = _account(line, removals)
-                if name in accounts:
-                    raise AccountsError("a second line for " + name)
-            except AccountsError as error:
-                raise AccountsError("%s, line %d: %s" % (path, number, error))
-            accounts[name] = entry
-    if not removals:
-        check_count(accounts)
-    return accounts
 
 
 def _account(line, removals):

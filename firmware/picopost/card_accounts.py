@@ -32,7 +32,7 @@ def apply(office, root):
 
 def _apply(office, path, refused):
     try:
-        changes = accounts_file.read_changes(path)
+        changes = accounts_file.read(path, True)
         accounts = _changed(office, changes)
     except AccountsError as error:
         event_log.log("accounts_refused", why=str(error))

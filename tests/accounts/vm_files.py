@@ -108,7 +108,7 @@ def put(path, text):
 def why(path, removals=False):
     """Why a file is refused, or None."""
     try:
-        accounts_file.read_changes(path) if removals else accounts_file.read(path)
+        accounts_file.read(path, removals)
     except accounts_file.AccountsError as error:
         return str(error)
 
