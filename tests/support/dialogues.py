@@ -3,13 +3,16 @@
     # A comment. Settings come first, one `name: value` a line; all have defaults:
     hostname: xyz.com
     users: girl, postmaster
-    port: 25                        465: the client does the TLS handshake when it connects
+    port: 25                        465, 995: the client does the TLS handshake when it connects
     delivered: 1                    how many letters are in girl's mailbox afterwards
     contains: 5 \\xb0C\\r\\n            octets of the last of them, with Python's escapes
+    waiting: 2                      POP3: how many letters are in girl's mailbox before
+    left: 1                         POP3: how many are there afterwards
 
     S: 220 xyz.com ready ...        the line begins with what stands before the three dots
     C: EHLO abc.com                 a line that the client sends; `C:` alone is an empty one
     S* 250                          a whole reply with this code, of one line or several
+    S. letter 1                     POP3: +OK, lines up to the dot, and this text in one of them
     C\\ MAIL FROM:<b\\x00y@abc.com>   the same with Python's escapes
     C< MAIL FROM:<boy@abc.com>\\n   octets, with Python's escapes; no line end is added to them
     S~ 501 .*address.*              a line that the regular expression matches from end to end
@@ -31,7 +34,8 @@ from pathlib import Path
 
 from tests.support.wire import Lines
 
-PORTS = (25, 465, 587)
+PORTS = (25, 110, 465, 587, 995)
+_TLS_PORTS = (465, 995)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the file: `kind` is "C", "C<", "S:", "S~", "S*", "T:" or "X:".
+    """One line of the file: `kind` is "C", "C<", "S:", "S~", "S*", "S.", "T:" or "X:".
 
     `number` is where it stands.
     """
@@ -59,12 +63,14 @@ class Step:
     text: str | bytes
 
     def accepts(self, line: bytes) -> bool:
-        """Whether a line of the server, without CRLF, is the one expected."""
+        """Whether a line of the server, without CRLF, is the one expected; of "S.", the first."""
         said = line.decode("ascii", "backslashreplace")
         if self.kind == "S~":
             return re.fullmatch(self.text, said) is not None
         if self.kind == "S*":
             return re.match(re.escape(self.text) + "[ -]", said) is not None
+        if self.kind == "S.":
+            return said.startswith("+OK")
         if self.text.endswith("..."):
             return said.startswith(self.text[:-3])
         return said == self.text
@@ -83,6 +89,8 @@ class Dialogue:
     port: int = 25
     delivered: int = 1
     contains: bytes = b""
+    waiting: int = 2
+    left: int | None = None
     steps: list[Step] = field(default_factory=list)
 
     def run(self, send: Callable[[bytes], None], receive: Callable[[], bytes],
@@ -96,7 +104,7 @@ class Dialogue:
         said that was not received yet, as far as it is known; `send_raw` octets as they are.
         """
         spoke = True
-        if self.port == 465:
+        if self.port in _TLS_PORTS:
             start_tls()
         for step in self.steps:
             where = f"{self.name}:{step.number}"
@@ -118,17 +126,28 @@ class Dialogue:
             while step.kind == "S*" and line[3:4] == b"-":
                 line = receive()
                 assert step.accepts(line), f"{where}: wanted {step.text!r}, got {line!r}"
+            if step.kind == "S.":
+                found = not step.text
+                while (line := receive()) != b".":
+                    found = found or step.text.encode() in line
+                assert found, f"{where}: no line with {step.text!r}"
         assert not pending(), f"{self.name}: after the last line came {pending()!r}"
 
 
-def play(script: Dialogue, port: int) -> None:
-    """Play it to an outside port of an appliance, which has to hang up after it."""
+def play(script: Dialogue, port: int,
+         heard: Callable[[bytes], bool] = lambda line: True) -> None:
+    """Play it to an outside port of an appliance, which has to hang up after it.
+
+    A line for which `heard` says False is passed over as if it had not been said.
+    """
     with Lines(port) as connection:
 
         def receive() -> bytes:
-            line = connection.line()
-            assert line.endswith(b"\r\n"), f"the appliance hung up after {line!r}"
-            return line[:-2]
+            while True:
+                line = connection.line()
+                assert line.endswith(b"\r\n"), f"the appliance hung up after {line!r}"
+                if heard(line[:-2]):
+                    return line[:-2]
 
         script.run(lambda line: connection.socket.sendall(line + b"\r\n"), receive,
                    send_raw=lambda octets: connection.socket.sendall(octets),
@@ -153,8 +172,8 @@ def parse(path: Path) -> Dialogue:
             steps.append(Step(number, "C", text.encode()))
         elif kind in ("C\\", "C<"):
             steps.append(Step(number, "C<" if kind == "C<" else "C", _unescaped(text)))
-        elif kind in ("S:", "S~", "S*"):
-            steps.append(Step(number, kind, text.strip() if kind == "S*" else text))
+        elif kind in ("S:", "S~", "S*", "S."):
+            steps.append(Step(number, kind, text.strip() if kind in ("S*", "S.") else text))
         elif line in ("T:", "X:"):
             steps.append(Step(number, line, ""))
         else:
@@ -166,6 +185,9 @@ def parse(path: Path) -> Dialogue:
         dialogue.port = int(values.pop("port", dialogue.port))
         dialogue.delivered = int(values.pop("delivered", dialogue.delivered))
         dialogue.contains = _unescaped(values.pop("contains", ""))
+        dialogue.waiting = int(values.pop("waiting", dialogue.waiting))
+        if "left" in values:
+            dialogue.left = int(values.pop("left"))
         dialogue.settings = _settings(values)
         if dialogue.port not in PORTS:
             raise ValueError(f"no such port: {dialogue.port}")
