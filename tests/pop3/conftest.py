@@ -43,5 +43,6 @@ class Client:
 @pytest.fixture(scope="package")
 def client():
     with Vm() as vm:
-        vm.exec(Path(__file__).with_name("vm_session.py").read_text())
+        for name in ("message.py", "vm_session.py"):
+            vm.exec(Path(__file__).with_name(name).read_text())
         yield Client(vm)

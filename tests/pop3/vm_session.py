@@ -1,20 +1,7 @@
 # Runs inside the MicroPython VM: the part of a POP3 session around the dialogue, over a maildrop
-# that is a list of sizes.
+# that is a list of sizes. message.py runs before it.
 from picopost import limits, policy
 from picopost.pop3 import dialogue, replies
-
-BODY_LINE = 70
-
-
-def message(number, octets):
-    """The lines of message `number`: a header, then x's, `octets` in all with each CRLF."""
-    lines = [b"Subject: message %d" % number, b""]
-    left = octets - sum(len(line) + 2 for line in lines)
-    while left:
-        length = min(left - 2, BODY_LINE)
-        lines.append(b"x" * length)
-        left -= length + 2
-    return lines
 
 
 class Maildrop:
@@ -111,7 +98,8 @@ class Session:
         if self.action == dialogue.UID_LISTING:
             return reply + self._listing(talk.uid_listing_line)
         if self.action == dialogue.RETRIEVE:
-            lines = message(talk.message, self.maildrop.sizes[talk.message - 1])
+            octets = self.maildrop.sizes[talk.message - 1]
+            lines = message(talk.message, octets)  # noqa: F821 of message.py
             if talk.lines >= 0:
                 lines = lines[:2 + talk.lines]
             return reply + b"".join(line + b"\r\n" for line in lines) + b".\r\n"

@@ -304,7 +304,7 @@ def test_a_script_that_is_not_followed_fails(tmp_path):
         script.run(sent.append, list(good[::-1]).pop, lambda: b"more")
     for text in ("what: is\n", "C: a\nwhat: is\n", "nothing\n", "max-size: x\n", "port: 26\n",
                  "port: 25\nport: 25\n", "delivered: some\n", "T: now\n", "C: a\nT\n",
-                 "X:\nC: a\n", "X:\nX:\n", "C: a\nport: 25\n"):
+                 "X:\nC: a\n", "X:\nX:\n", "C: a\nport: 25\n", "left: all\n"):
         path.write_text(text)
         with pytest.raises(ValueError, match="script.txt"):
             dialogues.parse(path)
@@ -339,6 +339,22 @@ def test_a_script_with_tls_octets_and_an_end_of_the_clients(tmp_path):
     path.write_text("S: 220\n")
     script = dialogues.parse(path)
     assert (script.port, script.delivered, script.contains) == (25, 1, b"")
+
+
+def test_a_script_with_answers_of_many_lines(tmp_path):
+    path = tmp_path / "script.txt"
+    path.write_text("port: 995\nwaiting: 3\nleft: 1\n\nC: RETR 1\nS. a b\nC: LIST\nS.\nS: +OK\n")
+    script = dialogues.parse(path)
+    assert (script.port, script.waiting, script.left) == (995, 3, 1)
+    good = (b"+OK a c", b"x", b"x a b x", b".", b"+OK", b".", b"+OK")
+    script.run(lambda line: None, list(good[::-1]).pop, start_tls=lambda: None)
+    for bad, where in (((b"-ERR a b",), "6: wanted"), ((b"+OK a b", b"a", b"."), "6: no line with"),
+                       (good[:4] + (b"-ERR",), "8: wanted")):
+        with pytest.raises(AssertionError, match="script.txt:" + where):
+            script.run(lambda line: None, list(bad[::-1]).pop, start_tls=lambda: None)
+    path.write_text("S: +OK\n")
+    script = dialogues.parse(path)
+    assert (script.waiting, script.left) == (2, None)
 
 
 # A reply as RFC 5321 4.2 defines it: textstring is tab and printable ASCII; one code.

@@ -211,6 +211,16 @@ def _settings(values: dict[str, str]) -> Settings:
     return Settings(**named)
 
 
+def pop3_accounts(settings: Settings) -> dict[bytes, tuple[bytes, list[int]]]:
+    """{name: (password, sizes of messages)}, where a user is `name:password:sizes`.
+
+    `users: girl:secret:120 200, boy:pa55:`: two messages wait for girl, of so many octets.
+    """
+    users = (user.split(":") for user in settings.users)
+    return {name.encode(): (password.encode(), [int(size) for size in sizes.split()])
+            for name, password, sizes in users}
+
+
 def parse_all(folder: Path) -> list[Dialogue]:
     """Every *.txt file of a folder, by name; ValueError where there is none."""
     paths = sorted(folder.glob("*.txt"))
