@@ -30,7 +30,7 @@ from tests.support.appliance import Appliance
 
 HOST = "127.0.0.1"
 # Seconds that one program may take: generous because it is never spent.
-_PATIENCE = 60
+PATIENCE = 60
 
 
 def need(program: str, package: str) -> str:
@@ -68,21 +68,24 @@ def outcome(command: list[str], home: Path, stdin: bytes = b"",
     None: it may end as it likes.
     """
     done = subprocess.run(command, cwd=home, env=environment(home), input=stdin,
-                          capture_output=True, timeout=_PATIENCE)
+                          capture_output=True, timeout=PATIENCE)
     assert status in (None, done.returncode), (command, done.returncode, done.stdout[-2000:],
                                                done.stderr[-2000:])
     return done
 
 
-def run_in_terminal(command: list[str], home: Path) -> None:
-    """Run a program that insists on a terminal; AssertionError unless it ends with 0."""
+def run_in_terminal(command: list[str], home: Path, question: bytes = b"",
+                    answer: bytes = b"") -> bytes:
+    """Run a program that insists on a terminal; AssertionError unless it ends with 0. What it
+    showed, with the terminal's codes. When it shows `question` it gets `answer`, once.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 132, 0, 0))
     process = subprocess.Popen(command, cwd=home, env=environment(home), stdin=theirs,
                                stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     shown = b""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     try:
         while select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
             try:
@@ -92,8 +95,11 @@ def run_in_terminal(command: list[str], home: Path) -> None:
             if not piece:
                 status = process.wait(max(1.0, deadline - time.monotonic()))
                 assert status == 0, (command, status, shown[-2000:])
-                return
+                return shown
             shown += piece
+            if question and question in shown:
+                os.write(ours, answer)
+                question = b""
         raise AssertionError(f"{command} did not end; it shows {shown[-2000:]!r}")
     finally:
         os.close(ours)
@@ -149,7 +155,7 @@ SENDERS: dict[str, Callable[[Appliance, Path, str, bytes], None]] = {
 
 def smtp(appliance: Appliance) -> smtplib.SMTP:
     """A connection to the SMTP port, greeted."""
-    return smtplib.SMTP(HOST, appliance.smtp, local_hostname="abc.com", timeout=_PATIENCE)
+    return smtplib.SMTP(HOST, appliance.smtp, local_hostname="abc.com", timeout=PATIENCE)
 
 
 def send(appliance: Appliance, recipients: list[str], message: bytes,
@@ -165,12 +171,12 @@ def send(appliance: Appliance, recipients: list[str], message: bytes,
 def curl() -> list[str]:
     """The beginning of a curl command."""
     return [need("curl", "curl"), "--disable", "--silent", "--show-error",
-            "--max-time", str(_PATIENCE)]
+            "--max-time", str(PATIENCE)]
 
 
 def pop3(appliance: Appliance) -> poplib.POP3:
     """A connection to the POP3 port, greeted."""
-    return poplib.POP3(HOST, appliance.pop3, timeout=_PATIENCE)
+    return poplib.POP3(HOST, appliance.pop3, timeout=PATIENCE)
 
 
 def log_in(appliance: Appliance, user: str,
@@ -199,51 +205,25 @@ def fetch_all(appliance: Appliance, user: str) -> list[bytes]:
     return messages
 
 
-def fetch_with_fetchmail(appliance: Appliance, user: str, home: Path, options: str,
-                         status: int = 0) -> list[bytes]:
-    """One run of fetchmail with `options` for the user; the messages as its MDA got them, LF."""
-    program = need("fetchmail", "fetchmail")
-    fetched = home / "fetched"
-    shutil.rmtree(fetched, ignore_errors=True)
-    fetched.mkdir()
-    deliver = home / "deliver"
-    deliver.write_text(f"#!/bin/sh\nexec cat > \"$(mktemp '{fetched}/XXXXXXXX')\"\n")
-    deliver.chmod(0o700)
-    config = secret_file(home / "fetchmailrc", (
-        f"poll {HOST} service {appliance.pop3} protocol pop3 uidl no dns\n"
-        f"  user '{user}' password '{appliance.users[user]}' sslproto ''\n"
-        f"  mda '{deliver}' no rewrite {options}\n"))
-    run([program, "-f", str(config), "--nodetach", "--nosyslog",
-         "--pidfile", str(home / "fetchmail.pid"), "--idfile", str(home / "fetchids")],
-        home, status=status)
-    return [path.read_bytes() for path in fetched.iterdir()]
-
-
-def fetch_with_mpop(appliance: Appliance, user: str, home: Path, delivery: str,
-                    keep: bool) -> None:
-    """One run of mpop; `delivery` is its setting: a kind of mailbox and the path of it."""
-    program = need("mpop", "mpop")
-    config = secret_file(home / "mpoprc", (
-        f"account default\nhost {HOST}\nport {appliance.pop3}\ntls off\nauth user\n"
-        f"user {user}\npassword {appliance.users[user]}\ndelivery {delivery}\n"
-        f"keep {'on' if keep else 'off'}\nuidls_file {home}/uidls\nreceived_header off\n"))
-    run([program, "-C", str(config), "--quiet"], home)
-
-
-def copy_with_mutt(folder: str, target: Path, home: Path) -> None:
+def copy_with_mutt(folder: str, target: Path, home: Path, settings: str = "",
+                   delete: bool = False) -> bytes:
     """Open `folder` (a file or POP URL) in mutt and append every message to the mbox `target`.
 
-    mutt ends with 0 whatever happened; look at the target.
+    `settings` are more lines for its configuration; `delete`: there they are deleted then. What it
+    showed. It ends with 0 whatever happened; look at the target. A certificate that it asks about
+    is rejected.
     """
     program = need("mutt", "mutt")
     config = secret_file(home / "muttrc", (
-        "set ssl_starttls=no ssl_force_tls=no pop_authenticators=user\n"
         "set confirmcreate=no confirmappend=no copy=no move=no quit=yes sleep_time=0\n"
-        f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com hostname=xyz.com\n"))
+        "set delete=yes pop_reconnect=no\n"
+        f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com hostname=xyz.com\n"
+        + settings))
     # The prompt for the mailbox comes with a proposal in it, for <kill-line> to remove.
-    keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{target}<enter><exit>"
-    run_in_terminal([program, "-n", "-R", "-F", str(config), "-e", f'push "{keys}"',
-                     "-f", folder], home)
+    keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{target}<enter>"
+    keys += "<tag-prefix><delete-message><quit>" if delete else "<exit>"
+    return run_in_terminal([program, "-n", *([] if delete else ["-R"]), "-F", str(config), "-e",
+                            f'push "{keys}"', "-f", folder], home, b"(r)eject", b"r")
 
 
 # --- the card -------------------------------------------------------------------------------
