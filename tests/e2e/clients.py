@@ -216,7 +216,7 @@ def copy_with_mutt(folder: str, target: Path, home: Path, settings: str = "",
     program = need("mutt", "mutt")
     config = secret_file(home / "muttrc", (
         "set confirmcreate=no confirmappend=no copy=no move=no quit=yes sleep_time=0\n"
-        "set delete=yes pop_reconnect=no\n"
+        "set delete=yes pop_reconnect=yes\n"
         f"set mbox_type=mbox folder={home} realname=Girl from=girl@xyz.com hostname=xyz.com\n"
         + settings))
     # The prompt for the mailbox comes with a proposal in it, for <kill-line> to remove.

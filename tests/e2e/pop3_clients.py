@@ -69,7 +69,8 @@ class Program:
     is new. `denied`, `distrusts`: (status, complaint) for a wrong password and for another
     certificate, by kind of TLS; the complaint is a regular expression. Of a connection that
     breaks: `partial`: it delivers what came of the message; `resumes`: what it had got before
-    that in the same session it does not fetch again, when it is to `keep`, or to `delete`.
+    that in the same session it does not fetch again, when it is to `keep`, or to `delete`;
+    `reconnects`: it goes on at once in a new session.
     """
 
     fetch: Callable[[Errand, bool, int | None], Fetched]
@@ -81,6 +82,7 @@ class Program:
     idle: int = 0
     partial: bool = False
     resumes: tuple[str, ...] = ()
+    reconnects: bool = False
 
 
 def _mda(home: Path) -> tuple[Path, Path]:
@@ -339,7 +341,7 @@ PROGRAMS = {
     "getmail": Program(fetch_with_getmail, ("plain", "tls"), (127, _WRONG),
                        {TLS: (127, _SELF_SIGNED)}, remembers=True),
     "mutt": Program(fetch_with_mutt, _PLAIN_TOO, (0, b"(Login|SASL authentication) failed"),
-                    _both(0, b"SSL Certificate check")),
+                    _both(0, b"SSL Certificate check"), reconnects=True),
     "s_nail": Program(fetch_with_s_nail, _USER_ONLY, (0, _WRONG),
                       _both(0, b"TLS fingerprint mismatch"), partial=True),
 }

@@ -40,17 +40,21 @@ class CuttingProxy:
             self.connections += 1
             left = self._octets if self.connections == 1 else None
             self._sockets += [client, server]
-            for pair in ((client, server, None), (server, client, left)):
-                thread = threading.Thread(target=self._pass, args=pair, daemon=True)
+            for arguments in ((client, server, None, False), (server, client, left, True)):
+                thread = threading.Thread(target=self._pass, args=arguments, daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
-    def _pass(self, source: socket.socket, target: socket.socket, left: int | None) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, left: int | None,
+              to_client: bool) -> None:
         """Copy until the end of `source`, or for `left` octets; None: all."""
         try:
             while left != 0 and (piece := source.recv(min(left or 65536, 65536))):
                 target.sendall(piece)
                 left = None if left is None else left - len(piece)
+        except OSError:
+            pass  # an end that is gone
+        try:
             if left == 0:
                 self.cut.set()
                 for end in (source, target):
@@ -58,10 +62,10 @@ class CuttingProxy:
                     # The other thread waits in recv, which keeps the socket open: wake it first.
                     end.shutdown(socket.SHUT_RD)
                     end.close()
-            else:
-                target.shutdown(socket.SHUT_WR)
+            else:  # the appliance never ends one direction alone
+                target.shutdown(socket.SHUT_RDWR if to_client else socket.SHUT_WR)
         except OSError:
-            pass  # an end that is gone; the other thread sees to its own
+            pass  # the other thread was first
 
     def __enter__(self) -> CuttingProxy:
         self._threads[0].start()
@@ -71,6 +75,10 @@ class CuttingProxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for end in self._sockets:
+            try:
+                end.shutdown(socket.SHUT_RDWR)  # wakes its thread
+            except OSError:
+                pass
             end.close()
         for thread in self._threads:
             thread.join(_PATIENCE)
