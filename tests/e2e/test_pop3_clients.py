@@ -121,11 +121,14 @@ def test_resumes_after_a_killed_connection(appliance, home, filled, program, way
 
 
 def wait_until_closed(appliance: Appliance, before: int) -> None:
-    """Until the appliance has noticed that the last session is over: `before` is the number of
-    events before it.
+    """Until the appliance has noticed that the sessions with a program are over, which began when
+    there were `before` events. One of an earlier session may come later than that.
     """
-    while not any(event["event"] == "closed" and event["service"].startswith("pop3")
-                  for event in appliance.events[before:]):
+    def count(name: str, start: int = 0) -> int:
+        return sum(event["event"] == name and event["service"].startswith("pop3")
+                   for event in appliance.events[start:])
+
+    while not count("connected", before) or count("closed") < count("connected"):
         appliance.wait_for("closed")
 
 
