@@ -80,7 +80,7 @@ SMTP_DATA_IDLE = const(180_000)
 # A message may take this long and a second for each 256 octets: devices' modems are slow, but
 # one that drips only holds a session.
 SMTP_DATA_GRACE = const(120_000)
-SMTP_DATA_RATE_BITS = const(8)
+TEXT_RATE_BITS = const(8)
 # A session that has not sent a letter, or begun one, for this long is closed: NOOPs keep no seat.
 SMTP_UNPRODUCTIVE = const(900_000)
 # RFC 1939 3: an autologout timer of at least 10 minutes.
@@ -202,8 +202,10 @@ TLS_SEARCH = const(200)
 # computes for 5 to 10 s.
 TLS_HELLO = const(10_000)
 TLS_HANDSHAKE = const(20_000)
-# A session in TLS that idles longer than this is ended when others wait for its room.
+# A session in TLS that idles longer than this is ended when others wait for its room; sooner where
+# it has neither logged in nor sent a letter, or strangers could keep the room from everybody.
 TLS_IDLE = const(60_000)
+TLS_STRANGER_IDLE = const(6_000)
 # Free beside that while a handshake computes: 3.6 KB of large numbers at its peak (P-256), each
 # in a piece of its own, and what others take meanwhile.
 TLS_HANDSHAKE_ROOM = const(6144)

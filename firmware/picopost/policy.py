@@ -57,7 +57,7 @@ class Policy:
         self.starttls = can_tls and not self.tls and rule("starttls", True)
         self.require_tls = rule("require_tls", False)
         self.auth = rule("auth", True)
-        self.private_logins = private_logins
+        self.private_logins = private_logins or self.require_tls
         self.require_auth = rule("require_auth", False)
         self.reject_bare = rule("line_ends", "normalize") == "reject"
         self.wait = rule("early_talkers", "accept") == "reject"
@@ -77,7 +77,7 @@ class Policies:
             rules = listeners[port]
             named = rules.get("networks")
             self._listeners[int(port)] = (
-                rules, [network(text) for text in named] if named else lan)
+                rules, lan if named is None else [network(text) for text in named])
         # Widest first, so that what a narrower one says comes later and holds.
         self._clients = sorted([(network(text)[1], network(text), clients[text])
                                 for text in clients], key=lambda entry: entry[0])

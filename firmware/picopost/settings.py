@@ -1,5 +1,6 @@
 """The board's settings: one JSON file on its flash, checked whole before anything starts."""
 
+import errno
 import json
 
 from picopost import limits
@@ -93,7 +94,7 @@ def _has_rules(value, checks):
 
 
 # What may be said of a client (or a network of them); of a listener the same and what is its own,
-# of one for POP3 the first three.
+# of one for POP3 what is about TLS.
 _CLIENT_RULES = {
     "starttls": _is_bool,
     "auth": lambda value: isinstance(value, bool) or value == policy.ANY_LOGIN,
@@ -104,9 +105,10 @@ _CLIENT_RULES = {
     "sessions": lambda value: _is_count(value) and value < 256,
     "name": lambda value: isinstance(value, str) and len(value) < 64,
 }
-_POP3_RULES = {"tls": _is_bool, "networks": _is_networks, "starttls": _is_bool}
+_POP3_RULES = {"tls": _is_bool, "networks": _is_networks, "starttls": _is_bool,
+               "require_tls": _is_bool}
 _LISTENER_RULES = dict(_POP3_RULES)
-for _rule in ("auth", "require_auth", "require_tls", "line_ends", "early_talkers"):
+for _rule in ("auth", "require_auth", "line_ends", "early_talkers"):
     _LISTENER_RULES[_rule] = _CLIENT_RULES[_rule]
 
 
@@ -174,7 +176,8 @@ _KEYS = {
                   "(true or false), networks (a list like 192.168.1.0/24), line_ends, "
                   "early_talkers; what is required must not be hidden"),
     "pop3_listeners": ({"110": {}, "995": {"tls": True}}, _is_pop3_listeners,
-                       "rules by port, no port of listeners: tls, starttls (true or false), "
+                       "rules by port, no port of listeners: tls, require_tls, starttls (true or "
+                       "false), "
                        "networks (a list like 192.168.1.0/24)"),
     "require_tls": (False, _is_bool, "true or false"),
     "clients": ({}, _is_clients,
@@ -198,8 +201,9 @@ def read(path=PATH):
     try:
         with open(path) as file:
             given = json.load(file)
-    except OSError:
-        pass
+    except OSError as error:
+        if error.errno != errno.ENOENT:  # what is there and cannot be read may be a restriction
+            raise SettingsError(f"{path} cannot be read: {error}")
     except ValueError:
         raise SettingsError(f"{path} is not JSON")
     return check(given, path)

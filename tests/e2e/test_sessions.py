@@ -197,12 +197,12 @@ def test_wrong_passwords_and_unknown_users_hear_the_same(appliance):
     with Lines(appliance.pop3) as session:
         session.line()
         said = []
-        for user, password in ((b"drop", b"wrong"), (b"nobody", b"pw"), (b"drop", b"PW")):
+        for user, password in ((b"drop", b"wr0ng"), (b"nobody", b"pw"), (b"drop", b"PW")):
             session.socket.sendall(b"USER %s\r\nPASS %s\r\n" % (user, password))
             said.append((session.line(), session.line()))
         assert len(set(said)) == 1 and said[0][1].startswith(b"-ERR [AUTH] ")
         assert session.line() == b""  # three are enough
-    assert not any("wrong" in str(event) and "wrong user" not in str(event)
+    assert not any("wr0ng" in str(event)
                    for event in appliance.events)
 
 

@@ -112,8 +112,9 @@ OPEN = {"25": {}, "465": {"tls": True, "require_auth": True}, "587": {"require_a
     (25, "8.8.8.8", OPEN, {}, None),
     (25, "8.8.8.8", {"25": {"networks": ["8.8.8.8"]}}, {},
      (False, True, False, True, False, False, False, "")),
-    (25, "192.168.1.20", {"25": {"networks": []}}, {},
+    (25, "192.168.1.20", {"25": {"networks": None}}, {},
      (False, True, False, True, False, False, False, "")),
+    (25, "192.168.1.20", {"25": {"networks": []}}, {}, None),
     # The narrowest network says each rule; what none says is the listener's.
     (587, "192.168.1.20", OPEN, {
         "192.168.0.0/16": {"starttls": False, "name": "all", "line_ends": "reject"},
@@ -173,29 +174,45 @@ except ValueError:
 def test_who_fails_has_to_wait(vm):
     """Twice as long each time, up to a bound; forgotten after a while; a login forgets at once."""
     vm.exec("f = Failures()")
-    delays = []
-    for _ in range(12):
-        delays.append(vm.eval("f.delay('10.0.0.1')"))
-        vm.exec("f.add('10.0.0.1')")
+    delays = [vm.eval("f.begin('10.0.0.1', 'girl')") for _ in range(12)]
     assert delays[:4] == [0, 500, 1000, 2000] and delays[-1] == 8000
-    assert vm.eval("f.delay('10.0.0.2')") == 0
-    vm.exec("f.forget('10.0.0.1')")
-    assert vm.eval("f.delay('10.0.0.1')") == 0
+    assert vm.eval("f.begin('10.0.0.2', 'girl')") == 0
+    vm.exec("f.succeeded('10.0.0.1', 'girl')")
+    assert vm.eval("f.begin('10.0.0.1', 'girl')") == 0
     vm.exec("""
-f.add("10.0.0.3")
-count, last = f._by_address["10.0.0.3"]
-f._by_address["10.0.0.3"] = count, time.ticks_add(last, -limits.FAILURES_KEPT - 1)
+f.begin("10.0.0.3", "girl")
+count, last, user = f._by_address["10.0.0.3"]
+f._by_address["10.0.0.3"] = count, time.ticks_add(last, -limits.FAILURES_KEPT - 1), user
 """)
-    assert vm.eval("f.delay('10.0.0.3')") == 0
+    assert vm.eval("f.begin('10.0.0.3', 'girl')") == 0
+
+
+@pytest.mark.parametrize("guessed", ["boy", ""])
+def test_a_login_of_ones_own_forgets_no_guesses_at_others(vm, guessed):
+    vm.exec("f = Failures()")
+    delays = []
+    for _ in range(6):
+        delays.append(vm.eval(f"f.begin('10.0.0.1', {guessed!r})"))
+        vm.exec("f.begin('10.0.0.1', 'girl'); f.succeeded('10.0.0.1', 'girl')")
+    assert delays == [0, 500, 1000, 2000, 4000, 8000]
+
+
+def test_several_logins_at_once_gain_nothing(vm):
+    """Each counts as failed while it waits; those that were right are taken back."""
+    vm.exec("f = Failures()")
+    assert [vm.eval("f.begin('10.0.0.1', 'girl')") for _ in range(4)] == [0, 500, 1000, 2000]
+    vm.exec("f = Failures(); f.begin('10.0.0.1', 'girl'); f.begin('10.0.0.1', 'boy')\n"
+            "f.succeeded('10.0.0.1', 'girl'); f.succeeded('10.0.0.1', 'boy')")
+    assert vm.eval("f.begin('10.0.0.1', 'girl')") == 0
 
 
 def test_addresses_that_failed_are_bounded(vm):
     vm.exec("""
 f = Failures()
 for n in range(40):
-    f.add("10.0.0.%d" % n)
-    count, last = f._by_address["10.0.0.%d" % n]
-    f._by_address["10.0.0.%d" % n] = count, time.ticks_add(last, n)
+    f.begin("10.0.0.%d" % n, "girl")
+    count, last, user = f._by_address["10.0.0.%d" % n]
+    f._by_address["10.0.0.%d" % n] = count, time.ticks_add(last, n), user
 """)
     assert vm.eval("len(f._by_address)") == vm.eval("limits.MAX_FAILING")
-    assert vm.eval("f.delay('10.0.0.39')") and not vm.eval("f.delay('10.0.0.0')")
+    assert vm.eval("f.begin('10.0.0.39', 'girl')") and not vm.eval("f.begin('10.0.0.0', 'girl')")

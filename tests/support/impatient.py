@@ -8,6 +8,7 @@ from picopost import appliance, limits
 
 limits.SMTP_IDLE = 1_500
 limits.TLS_IDLE = 300
+limits.TLS_STRANGER_IDLE = 300
 limits.POP3_IDLE = 1_500
 limits.POP3_LOGIN_IDLE = 1_000
 limits.POP3_UNPRODUCTIVE = 2_500

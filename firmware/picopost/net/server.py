@@ -4,11 +4,17 @@ import asyncio
 import errno
 import time
 
+from micropython import const
+
 from picopost import event_log, limits
 from picopost.net.line_reader import LineReader
 
 # The peer went away: news, not a fault. (MicroPython has no name for 32, EPIPE.)
 GONE = (errno.ECONNRESET, errno.ENOTCONN, errno.ECONNABORTED, errno.ETIMEDOUT, 32)
+
+
+# Ticks tell no more than 2**29 ms ahead.
+_MOST_SECONDS = const(500_000)
 
 
 class Seat:
@@ -27,6 +33,7 @@ class Seat:
         self.secured = None  # the session's TLS connection
         self.listening = False  # for its next command
         self.worked = 0  # ticks of the last thing that it did
+        self.known = False  # it has logged in, or sent a letter
 
     def is_due(self, now):
         """Whether its session has to end: its time is up, or it idles in the room that TLS needs
@@ -34,9 +41,12 @@ class Seat:
         """
         if not self.task:
             return False
-        return (time.ticks_diff(now, self.deadline) > 0
-                or (self.listening and self.secured is not None and self.secured.is_wanted()
-                    and time.ticks_diff(now, self.worked) > limits.TLS_IDLE))
+        if time.ticks_diff(now, self.deadline) > 0:
+            return True
+        if self.secured is None or not self.listening or not self.secured.is_wanted():
+            return False
+        patience = limits.TLS_IDLE if self.known else limits.TLS_STRANGER_IDLE
+        return time.ticks_diff(now, self.worked) > patience
 
 
 class Service:
@@ -80,6 +90,7 @@ class Channel:
         self.reader = LineReader(self, seat.receive)
         self.handshaking = False
         self._read_by = 0
+        self._write_by = None
         self._queued = b""
         self.work()
 
@@ -98,6 +109,14 @@ class Channel:
     def read_within(self, milliseconds):
         """All reading from now on has this long together, until it is said again."""
         self._read_by = time.ticks_add(time.ticks_ms(), milliseconds)
+
+    def write_within(self, octets):
+        """So many octets are to be written, in a time that no honest client needs; None: no more
+        of them.
+        """
+        self._write_by = None if octets is None else time.ticks_add(
+            time.ticks_ms(),
+            limits.WRITE_IDLE + min(octets >> limits.TEXT_RATE_BITS, _MOST_SECONDS) * 1000)
 
     async def readline(self, limit, milliseconds):
         """LineReader.readline, the whole line within this time: who drips gains nothing."""
@@ -155,6 +174,9 @@ class Channel:
         if self._queued:
             await self.flush()
         self.expect(limits.WRITE_IDLE)
+        if (self._write_by is not None
+                and time.ticks_diff(self._write_by, self.seat.deadline) < 0):
+            self.seat.deadline = self._write_by
         await self.connection.write(buffer)
 
     async def reply(self, reply):
@@ -172,6 +194,14 @@ class Channel:
         reply, self._queued = self._queued, b""
         self.expect(limits.WRITE_IDLE)
         await self.connection.write(reply)
+
+
+def _tell_of(error, channel, service):
+    """Log a fault. Never raises: what the session holds is still to be freed."""
+    try:
+        event_log.fault("fault", error, peer=channel.peer, service=service.name)
+    except Exception:
+        pass  # no room in the heap even for a line
 
 
 class Server:
@@ -248,10 +278,10 @@ class Server:
                 why = "gone"
             else:
                 why = "fault"
-                event_log.fault("fault", error, peer=peer, service=service.name)
+                _tell_of(error, channel, service)
         except Exception as error:
             why = "fault"
-            event_log.fault("fault", error, peer=peer, service=service.name)
+            _tell_of(error, channel, service)
             await self._last_words(channel, session, False)
         try:
             if session:
@@ -261,7 +291,7 @@ class Server:
         except asyncio.CancelledError:
             pass  # its time is up: it is aborted
         except Exception as error:
-            event_log.fault("fault", error, peer=peer, service=service.name)
+            _tell_of(error, channel, service)
         return why
 
     async def _last_words(self, channel, session, timed_out):
@@ -271,8 +301,8 @@ class Server:
                 words = session.farewell(timed_out)
                 if words:
                     await channel.connection.write(words)
-            except (OSError, asyncio.CancelledError):
-                pass  # it does not listen any more, and was told what there was to tell
+            except (Exception, asyncio.CancelledError):
+                pass  # it does not listen any more, or the heap is full: what it holds is freed
 
     async def _refuse(self, connection, refusal):
         if self._refusing == limits.MAX_REFUSALS:

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 
+from micropython import const
+
 from picopost import event_log, limits
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
 from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
@@ -19,6 +21,7 @@ except ImportError:  # no native code for this processor
 # The session's block is halved: text from the card, and behind it what goes to the wire.
 _HALF = limits.CARD_BLOCK // 2
 _LIMIT = limits.CARD_BLOCK + 8
+_MINUS = const(0x2D)
 _YES_OR_NO = {False: "no", True: "yes"}
 
 
@@ -36,6 +39,8 @@ class Session:
         self._maildrop = None
         self._file = None
         self._partial = False  # part of a multi-line answer is out
+        self._told_of_tls = False
+        self._deleted = False
         self._view = memoryview(channel.seat.block)
 
     def farewell(self, timed_out):
@@ -49,9 +54,11 @@ class Session:
     def release(self):
         """Free the mailbox; a session that did not come to QUIT has deleted nothing."""
         self._close_file()
-        if self._mailbox:
-            self._mailbox.in_use = False
-            self._mailbox = None
+        mailbox, self._mailbox = self._mailbox, None
+        if mailbox:
+            mailbox.in_use = False
+            if self._deleted:
+                self._office.sweep(mailbox)  # which packs only what nobody has
 
     async def run(self):
         """From the greeting to the end of the session."""
@@ -67,8 +74,8 @@ class Session:
             if line is None:
                 return
             if line is CLIENT_HELLO:
-                self._tls_failed("it speaks TLS where there is none",
-                                 "let the program use STARTTLS, or the port for SSL/TLS (995)")
+                self._refused("it speaks TLS where there is none", "let the program use STARTTLS, "
+                              "or the port for SSL/TLS (995)")
                 break  # what was said before it is still to be answered
             try:
                 if line is TOO_LONG:
@@ -95,23 +102,39 @@ class Session:
                     except Busy:
                         reply = replies.TLS_BUSY
             except OSError as error:
-                if self._partial or error.errno in GONE:
-                    raise  # closing the connection is the only way left to say "broken"
+                # The card's errors have numbers that the network knows too.
+                if error.errno in GONE and not self._office.volume.failure:
+                    raise
                 self._close_file()
                 event_log.log("card_fault", peer=channel.peer, error=str(error))
+                if self._partial:
+                    return  # closing the connection is the only way left to say "broken"
                 talk.errors += 1
                 reply = replies.STORE_FAILED
+            if reply is replies.TLS_FIRST and not self._told_of_tls:
+                self._told_of_tls = True
+                self._refused("it logs in without TLS, which the setting require_tls forbids",
+                              "let the program use STARTTLS, or SSL/TLS at port 995")
             if reply:
+                if reply[0] == _MINUS and talk.errors > limits.FREE_ERRORS:
+                    await self._rest((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
                 await channel.reply(reply)
             if action in (dialogue.QUIT, dialogue.UPDATE):
                 break
             if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:
+                self._refused("was sent away: %d commands refused, %d of them logins"
+                              % (talk.errors, talk.failures))
                 break
             if self._maildrop and reply is not replies.NOTHING_DONE:
                 channel.work()
             elif channel.idle() > limits.POP3_UNPRODUCTIVE:
+                self._refused("was sent away: it only keeps the connection open")
                 break
         await channel.flush()
+
+    async def _rest(self, milliseconds):
+        self._channel.expect(milliseconds + limits.WRITE_IDLE)
+        await asyncio.sleep_ms(milliseconds)
 
     # --- TLS --------------------------------------------------------------------------------
 
@@ -128,56 +151,61 @@ class Session:
         try:
             await self._channel.start_tls(self._service.identity, go_ahead)
         except Busy as error:
-            self._tls_failed(str(error), "spread the programs that use TLS over time, or let some "
-                             "go without")
+            self._refused(str(error), "spread the programs that use TLS over time, or let some go "
+                          "without")
             raise
         except TlsError as error:
             if isinstance(error, NotTls):
                 advice = "let the program use SSL/TLS at this port, or port 110"
             else:
                 advice = "let the program accept the appliance's certificate"
-            self._tls_failed(str(error), advice)
+            self._refused(str(error), advice)
             return False
         self._dialogue.tls_started()
         return True
 
-    def _tls_failed(self, why, advice):
-        fields = {"device": self._rules.device} if self._rules.device else {}
-        event_log.log("refused", peer=self._channel.peer, service=self._service.name, why=why,
-                      advice=advice, **fields)
+    def _refused(self, why, advice="", **fields):
+        if advice:
+            fields["advice"] = advice
+        self._log("refused", why=why, **fields)
+
+    def _log(self, event, **fields):
+        if self._rules.device:
+            fields["device"] = self._rules.device
+        event_log.log(event, peer=self._channel.peer, service=self._service.name, **fields)
 
     # --- login ------------------------------------------------------------------------------
 
     async def _login(self):
         talk = self._dialogue
         peer = self._channel.peer
-        service = self._service
-        failures = service.failures
-        delay = failures.delay(peer)
+        failures = self._service.failures
+        known = self._office.account(talk.user)
+        delay = failures.begin(peer, known or "")
         self._channel.expect(limits.LOGIN_TIME + delay)
         await asyncio.sleep_ms(delay)
         name = await self._office.verify(talk.user, talk.password)
         if name is None:
-            failures.add(peer)
-            event_log.log("refused", peer=peer, service=service.name, user=talk.user,
-                          why="wrong user name or password")
+            self._refused("wrong password" if known else "no such user",
+                          "give the program an account's name and password", user=talk.user)
             return talk.refused(replies.WRONG_CREDENTIALS)
-        failures.forget(peer)
+        failures.succeeded(peer, name)
         try:
             mailbox = self._office.mailbox(name)
             if not await self._take(mailbox):
-                event_log.log("refused", peer=peer, service=service.name, user=name,
-                              why="another session has this maildrop open")
+                self._refused("another session has this mailbox, or old mail is being thrown away",
+                              user=name)
                 return talk.refused(replies.IN_USE)
             self._mailbox = mailbox
-            self._maildrop = Maildrop(mailbox)
-            await self._maildrop.open(self._pause)
+            maildrop = Maildrop(mailbox)
+            await maildrop.open(self._pause)
+            self._maildrop = maildrop
         except OSError as error:
             self.release()
             event_log.log("card_fault", peer=peer, error=str(error))
             return talk.refused(replies.STORE_FAILED)
-        event_log.log("login", peer=peer, service=service.name, user=name,
-                      messages=self._maildrop.count, tls=_YES_OR_NO[talk.tls])
+        self._log("login", user=name, messages=maildrop.count, tls=_YES_OR_NO[talk.tls])
+        self._channel.seat.known = True
         return talk.logged_in(name, self._maildrop)
 
     async def _take(self, mailbox):
@@ -197,6 +225,7 @@ class Session:
         buffer = channel.seat.block
         at = len(reply)
         buffer[:at] = reply
+        channel.write_within(self._maildrop.count * limits.MAX_POP3_LISTING_LINE)
         for number in range(1, self._maildrop.count + 1):
             if not number & 31:  # 32 lines are about 20 ms on an RP2040
                 await asyncio.sleep_ms(0)
@@ -207,6 +236,7 @@ class Session:
                 at = 0
         buffer[at : at + 3] = b".\r\n"
         await channel.write(self._view[: at + 3])
+        channel.write_within(None)
         self._partial = False
 
     async def _retrieve(self, reply):
@@ -216,6 +246,7 @@ class Session:
         view = self._view
         number = self._dialogue.message
         self._file, rest = self._maildrop.open_message(number)
+        channel.write_within(rest)
         state = new_sending(self._dialogue.lines)
         target = _HALF + len(reply)
         block[_HALF:target] = reply
@@ -238,11 +269,11 @@ class Session:
             await self._drain(state)
         state[mboxrd.TARGET] = finish_send(state, block)
         await self._drain(state)
+        channel.write_within(None)
         self._partial = False
         self._close_file()
-        event_log.log("fetched", peer=channel.peer, service=self._service.name,
-                      mailbox=self._mailbox.name, message=number, octets=state[mboxrd.OCTETS],
-                      lines=self._dialogue.lines)
+        self._log("fetched", mailbox=self._mailbox.name, message=number,
+                  octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
 
     async def _drain(self, state):
         self._partial = True
@@ -255,9 +286,8 @@ class Session:
         try:
             deleted = await self._maildrop.commit(self._pause)
             if deleted:
-                event_log.log("deleted", peer=self._channel.peer, mailbox=self._mailbox.name,
-                              messages=deleted)
-                self._office.sweep(self._mailbox)
+                self._deleted = True
+                self._log("deleted", mailbox=self._mailbox.name, messages=deleted)
         except OSError as error:
             ok = False
             event_log.log("card_fault", peer=self._channel.peer, error=str(error))

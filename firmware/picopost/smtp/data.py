@@ -132,7 +132,7 @@ async def _fill(channel, began: int, octets: int):
     without any, and all in all not for a sender slower than a device's modem.
     """
     spent = time.ticks_diff(time.ticks_ms(), began)
-    earned = (octets >> limits.SMTP_DATA_RATE_BITS) * 1000
+    earned = (octets >> limits.TEXT_RATE_BITS) * 1000
     channel.read_within(min(limits.SMTP_DATA_IDLE, limits.SMTP_DATA_GRACE + earned - spent))
     if not await channel.reader.fill():
         raise OSError(errno.ECONNRESET)

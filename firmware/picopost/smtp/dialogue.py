@@ -69,6 +69,7 @@ class Dialogue:
         sender         the local account that reports go to, or None
         envelope_id    ENVID= as sent (xtext), or None
         notices        [parameters.Notice] of recipients that came with NOTIFY= or ORCPT=
+        in_transaction MAIL was accepted, and what follows it is under way
         chunking       part of the message has come by BDAT
     The last nine are those of the open transaction.
     """
@@ -112,6 +113,10 @@ class Dialogue:
     @property
     def chunking(self) -> bool:
         return self._state == _CHUNKS
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._state & (_TRANSACTION | _CHUNKS) != 0
 
     @property
     def protocol(self) -> bytes:
@@ -191,7 +196,7 @@ class Dialogue:
         """After the action CHUNK with a `chunk_refusal`: its octets are drained. No transaction
         outlives it: what is left of the message would pass for all of it.
         """
-        if self._state & (_TRANSACTION | _CHUNKS):
+        if self.in_transaction:
             self._clear(_READY)
         return self.reply(self.chunk_refusal)
 

@@ -66,7 +66,6 @@ class Session:
             return
         idle_since = time.ticks_ms()
         while True:
-            channel.work()
             line = await channel.readline(limits.MAX_COMMAND_LINE, limits.SMTP_IDLE)
             if line is None:
                 return
@@ -88,6 +87,7 @@ class Session:
                 reply = await (self._data() if action == dialogue.DATA else self._chunk())
                 if self._notes.letters > letters:
                     idle_since = time.ticks_ms()
+                    channel.seat.known = True
             elif action == dialogue.AUTH:
                 reply = await self._authenticate()
             elif action == dialogue.STARTTLS:
@@ -103,6 +103,8 @@ class Session:
             if reply[0] == replies.PERMANENT and talk.errors > limits.FREE_ERRORS:
                 await self._pause((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
             await channel.reply(reply)
+            if action != dialogue.NOTHING or talk.in_transaction:
+                channel.work()
             if action == dialogue.QUIT:
                 self._notes.ending = "quit" if reply[0] == replies.SUCCESS else "was sent away"
                 break
@@ -120,7 +122,7 @@ class Session:
     def _patience(self):
         """How long the session may go on without a letter: longer for one that comes in chunks."""
         octets = self._transaction.intake.octets if self._transaction else 0
-        return limits.SMTP_UNPRODUCTIVE + (octets >> limits.SMTP_DATA_RATE_BITS) * 1000
+        return limits.SMTP_UNPRODUCTIVE + (octets >> limits.TEXT_RATE_BITS) * 1000
 
     async def _pause(self, milliseconds):
         self._channel.expect(milliseconds + limits.WRITE_IDLE)
@@ -215,17 +217,17 @@ class Session:
             return talk.authenticated("")
         failures = self._service.failures
         peer = self._channel.peer
-        await self._pause(failures.delay(peer))
+        known = self._office.account(user)
+        await self._pause(failures.begin(peer, known or ""))
         self._channel.expect(limits.LOGIN_TIME)
         account = await self._office.verify(user, talk.password)
         if account is None:
-            failures.add(peer)
-            known = self._office.account(user)
             self._refused(replies.AUTH_WRONG, detail=(
                 "wrong password for '%s'" if known else "no such user '%s'")
                 % event_log.text(user))
             return talk.not_authenticated(replies.AUTH_WRONG)
-        failures.forget(peer)
+        failures.succeeded(peer, account)
+        self._channel.seat.known = True
         event_log.log("login", peer=peer, service=self._service.name, user=account)
         return talk.authenticated(account)
 

@@ -278,6 +278,12 @@ class Index:
         self.live -= live
         self.octets -= octets
 
+    def correct(self, live, octets):
+        """Add to the counts, of which nothing is pending any more: somebody has counted."""
+        self._pending = self._pending_octets = 0
+        self.live += live
+        self.octets += octets
+
     def _sound(self, base):
         return binascii.crc32(_checked[base // _WORDS], self.uid_validity) == _RESIDUE
 
