@@ -8,7 +8,7 @@ import pytest
 
 from host_tools.emulator.card_image import CardImage
 from tests.support.running import Running
-from tests.support.wire import Pop3, send
+from tests.support.wire import Lines, Pop3, send
 
 # After a fault the driver says things that a healthy card need not hear; the model warns of them.
 pytestmark = pytest.mark.filterwarnings("ignore:SD")
@@ -59,6 +59,26 @@ def test_fault_while_mail_arrives(tmp_path, name, text, sticky):
         assert send(running.smtp, SMALL).startswith(b"250")
         expected = [SMALL, text, SMALL] if accepted else [SMALL, SMALL]
         assert letters(running) == expected
+        assert not any(event["event"] in ("fault", "console") for event in running.passed)
+
+
+@pytest.mark.parametrize("name", ["CRC error reading", "no read token"])
+def test_fault_while_mail_is_read(tmp_path, name):
+    """The client hears of it, whatever number the error has; afterwards all is as it was."""
+    with Running(tmp_path) as running:
+        running.wait_for("ready")
+        assert send(running.smtp, LARGE).startswith(b"250")
+        with Lines(running.pop3) as reader:
+            for command in (None, b"USER girl", b"PASS pw"):
+                reader.socket.sendall(command + b"\r\n" if command else b"")
+                assert reader.line().startswith(b"+OK")
+            FAULTS[name](running.board.sd_card.faults, True)
+            reader.socket.sendall(b"RETR 1\r\n")
+            assert reader.line() == b"-ERR [SYS/TEMP] the mail cannot be read now\r\n"
+        running.board.sd_card.faults.clear()
+        assert "SD: " in running.wait_for("card_fault")["error"]
+        running.wait_for("card_back")
+        assert letters(running) == [LARGE]
         assert not any(event["event"] in ("fault", "console") for event in running.passed)
 
 

@@ -6,8 +6,9 @@ from tests.support.vm import Vm
 
 STUB = '''
 import asyncio
-from picopost import limits
-from picopost.net.server import Server, Service
+import time
+from picopost import event_log, limits
+from picopost.net.server import Channel, Server, Service
 
 class Link:
     max_sessions = 2
@@ -84,6 +85,89 @@ def test_a_seat_comes_back_whatever_fails(vm, where, error, write):
     vm.exec(f"service.made = service.run = service.release = None; service.{where} = {error}")
     for _ in range(3):
         assert vm.eval(f"serve(Connection({write}))") == (False, 2, 0)
+
+
+@pytest.mark.parametrize("broken", ["fault", "farewell"])
+def test_what_a_session_holds_is_freed_whatever_else_fails(vm, broken):
+    """The heap is full: the session fails, and so does telling of it."""
+    vm.exec(f"""
+service.made = service.release = None
+service.run = MemoryError()
+released = []
+class Holding(Session):
+    def release(self):
+        released.append(self)
+    def farewell(self, timed_out):
+        if {broken!r} == "farewell":
+            raise MemoryError
+        return b"bye"
+service.start = lambda channel: Holding(service.run, None)
+original = event_log.fault
+def fault(*arguments, **fields):
+    if {broken!r} == "fault":
+        raise MemoryError
+event_log.fault = fault
+result = serve(Connection())
+event_log.fault = original
+del service.start
+""")
+    assert vm.eval("result") == (False, 2, 0)
+    assert vm.eval("len(released)") == 1
+
+
+def test_who_idles_in_tls_has_to_go_when_others_wait(vm):
+    """Soon who is not known; not in the middle of something."""
+    vm.exec("""
+class Secured:
+    wanted = True
+    def is_wanted(self):
+        return self.wanted
+
+def due(idle, **more):
+    now = time.ticks_ms()
+    seat = server._free[0]
+    seat.task = True
+    seat.deadline = time.ticks_add(now, 100_000)
+    seat.worked = time.ticks_add(now, -idle)
+    seat.secured, seat.listening, seat.known = Secured(), True, False
+    for name in more:
+        setattr(seat, name, more[name])
+    try:
+        return seat.is_due(now)
+    finally:
+        seat.free()
+others = Secured()
+others.wanted = False
+""")
+    soon, late = vm.eval("(limits.TLS_STRANGER_IDLE + 1, limits.TLS_IDLE + 1)")
+    assert soon < vm.eval("limits.TLS_WAIT") < late
+    assert vm.eval(f"due({soon})") and not vm.eval(f"due({soon - 2})")
+    assert not vm.eval(f"due({soon}, known=True)") and vm.eval(f"due({late}, known=True)")
+    for more in ("listening=False", "secured=None", "secured=others"):
+        assert not vm.eval(f"due({late}, {more})"), more
+
+
+def test_who_reads_too_slowly_has_to_go(vm):
+    vm.exec("""
+async def written(octets):
+    seat = server._free[0]
+    channel = Channel(Connection(), seat)
+    channel.write_within(octets)
+    deadlines = []
+    for _ in range(3):
+        await channel.write(b"x")
+        deadlines.append(seat.deadline)
+        await asyncio.sleep_ms(2)
+    channel.write_within(None)
+    await channel.write(b"x")
+    left = time.ticks_diff(seat.deadline, time.ticks_ms())
+    seat.free()
+    return [time.ticks_diff(each, deadlines[0]) for each in deadlines], left
+""")
+    # No octets earn no time: one deadline for all of it. With many each piece has its own.
+    assert vm.eval("asyncio.run(written(0))[0]") == [0, 0, 0]
+    moved, left = vm.eval("asyncio.run(written(0x3FFFFFFF))")
+    assert 0 < moved[1] < moved[2] and left > vm.eval("limits.WRITE_IDLE") - 1000
 
 
 def test_one_address_may_not_have_all_seats(vm):

@@ -58,3 +58,12 @@ def test_unique_ids_have_their_digits(vm):
         assert line == b"%d %08x.%08x\r\n" % (number, validity, number)
         assert vm.eval(f"talk.command(b'UIDL {number}')") == (b"+OK " + line, 0)
         assert re.fullmatch(rb"[\x21-\x7e]{1,70}", line.split()[1])  # RFC 1939 7
+
+
+@pytest.mark.parametrize("marks", [[], [_COUNT], range(1, _COUNT, 64), range(1, _COUNT, 8),
+                                   range(1, _COUNT, 3)], ids=["none", "last", "64", "8", "3"])
+def test_quit_gives_others_their_turn(vm, marks):
+    """Counted in records looked at between two turns; a listing looks at 32 in 20 ms at most."""
+    vm.exec(f"longest, deleted = commit({list(marks)!r})")
+    assert vm.eval("deleted") == len(marks)
+    assert vm.eval("longest") <= 220

@@ -28,6 +28,29 @@ class Waiting:
     def expect(self, milliseconds):
         pass
 
+class Office:
+    def __init__(self):
+        self.swept = []
+    def sweep(self, mailbox):
+        self.swept.append((mailbox, mailbox.in_use))
+
+class Ending:
+    """As much of a session as `release` needs."""
+    def __init__(self, deleted):
+        self._mailbox = Mailbox(0)
+        self._mailbox.in_use = True
+        self._deleted = deleted
+        self._office = Office()
+    def _close_file(self):
+        pass
+
+def swept(deleted):
+    """Whether the mailbox was in use when it was swept, for each time."""
+    session = Ending(deleted)
+    for _ in range(2):
+        Session.release(session)
+    return [in_use for _, in_use in session._office.swept]
+
 def take(looks):
     """(taken, looks that it took)"""
     mailbox = Mailbox(looks)
@@ -48,3 +71,9 @@ def test_a_login_waits_for_a_mailbox_that_is_just_given_back(vm):
     assert vm.eval("take(3)") == (True, 4)
     assert vm.eval(f"take({most})") == (True, most + 1)
     assert vm.eval("take(1000)") == (False, most + 1)
+
+
+def test_a_mailbox_is_swept_once_it_is_free(vm):
+    """A sweep packs nothing that a session has."""
+    assert vm.eval("swept(True)") == [False]
+    assert vm.eval("swept(False)") == []

@@ -5,6 +5,7 @@ import gc
 from picopost import limits
 from picopost.event_log import log
 from picopost.pop3.dialogue import Dialogue
+from picopost.store import index as index_file
 from picopost.store.mailbox import Mailbox
 from picopost.store.maildrop import Maildrop
 from picopost.store.volume import Volume
@@ -39,3 +40,39 @@ def allocated(put_line, count):
     taken = gc.mem_alloc() - before
     gc.enable()
     return taken
+
+
+def commit(marks):
+    """(most records looked at between two turns of the loop, how many were deleted), of QUIT after
+    these deletions; they are taken back.
+    """
+    looks = [0]
+    longest = [0]
+    index = box.index
+    original = index.load
+
+    def load(slot):
+        looks[0] += 1
+        return original(slot)
+
+    async def pause():
+        longest[0] = max(longest[0], looks[0])
+        looks[0] = 0
+
+    drop = Maildrop(box)
+    asyncio.run(drop.open(nothing))
+    for number in marks:
+        drop.delete(number)
+    slots = [drop.slot_of(number) for number in marks]
+    index.load = load
+    try:
+        deleted = asyncio.run(drop.commit(pause))
+        asyncio.run(pause())
+    finally:
+        index.load = original
+    for slot in slots:
+        base = index.load(slot)
+        index.words()[base] = index.words()[base] & ~0xFF | index_file.LIVE
+        index_file._owner[2] = True
+        index.write_back()
+    return longest[0], deleted

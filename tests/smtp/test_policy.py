@@ -150,6 +150,29 @@ except settings.SettingsError as error:
         assert next(iter(setting)) in vm.eval("refused")
 
 
+@pytest.mark.parametrize("listener, client, everywhere, private", [
+    ({}, {}, False, False), ({}, {}, True, True), ({"require_tls": True}, {}, False, True),
+    ({}, {"require_tls": True}, False, True), ({"require_tls": True}, {"require_tls": False},
+                                               False, False)])
+def test_who_may_log_in_without_tls(vm, listener, client, everywhere, private):
+    """By POP3 too, whoever says it: the setting, the listener or the client's rules."""
+    policies = f"policy.Policies({{'110': {listener!r}}}, {{'10.0.0.1': {client!r}}}, True, "
+    assert vm.eval(policies + f"{everywhere}).of(110, '10.0.0.1').private_logins") == private
+
+
+def test_settings_that_cannot_be_read_are_no_defaults(vm, tmp_path):
+    vm.exec("""
+def refused(path):
+    try:
+        settings.read(path)
+        return ""
+    except settings.SettingsError as error:
+        return str(error)
+""")
+    assert vm.eval(f"refused({str(tmp_path / 'none')!r})") == ""
+    assert "cannot be read" in vm.eval(f"refused({str(tmp_path)!r})")
+
+
 @given(st.ip_addresses(v=4), st.integers(0, 32), st.ip_addresses(v=4))
 def test_networks(vm, address, bits, other):
     network = ipaddress.ip_network((int(address), bits), strict=False)
