@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import struct
 
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
@@ -28,7 +29,6 @@ class Board(Place):
 
     def __init__(self, device: str):
         self._device = device
-        self._lost = False
         if not os.path.exists(device):
             raise UserError(f"there is no port {device}")
         try:
@@ -39,13 +39,12 @@ class Board(Place):
         try:
             with self._failures("no MicroPython answers"):
                 self._transport.enter_raw_repl(soft_reset=False)
-            if self._file("board.json") is None:
-                self._reset()
-                raise UserError(f"{device}: the board there has no picopost on it")
         except BaseException:
-            with contextlib.suppress(OSError):
-                self._transport.close()
+            self._hang_up()
             raise
+        with self._ended_by_errors():
+            if self._file("board.json") is None:
+                raise UserError(f"{device}: the board there has no picopost on it")
 
     def read(self) -> dict[str, str]:
         return parse(self._file(_ACCOUNTS) or b"", f"{self._device}: {_ACCOUNTS}")
@@ -66,14 +65,38 @@ class Board(Place):
 
     def close(self) -> None:
         try:
-            if not self._lost:
-                self._reset()
+            self._reset()
         finally:
-            with contextlib.suppress(OSError):  # the port may be gone with the board
-                self._transport.close()
+            self._hang_up()
+
+    def __exit__(self, kind, error, _) -> None:
+        if error:
+            with self._ended_by_errors():
+                raise error
+        self.close()
+
+    @contextlib.contextmanager
+    def _ended_by_errors(self):
+        """Whatever fails inside, the board runs again; or the error says that it does not."""
+        try:
+            yield
+        except BaseException as error:
+            try:
+                self.close()
+            except UserError as stopped:
+                if isinstance(error, UserError):
+                    raise UserError(f"{error}; {stopped}") from error
+                raise
+            raise
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # the port may be gone with the board
+            self._transport.close()
 
     def _reset(self) -> None:
-        with self._failures("cannot be reset: unplug it"):
+        """From whatever state an error has left its prompt in."""
+        with self._failures("cannot be reset, mail is down: unplug it and plug it in again"):
+            self._transport.enter_raw_repl(soft_reset=False)
             self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
 
     def _file(self, path: str) -> bytes | None:
@@ -86,12 +109,12 @@ class Board(Place):
 
     @contextlib.contextmanager
     def _failures(self, what: str):
-        """Failures of the line as one UserError; mpremote prints what it did not expect."""
+        """Failures of the line or the board as one UserError; mpremote prints what it did not
+        expect, and unpacks what has not come."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 yield
-        except (TransportError, OSError) as error:
-            self._lost = True
+        except (TransportError, OSError, struct.error) as error:
             reason = str(error).strip().splitlines()
             raise UserError(f"{self._device}: {what} ({reason[-1] if reason else error!r})"
                             ) from error
