@@ -26,7 +26,7 @@ def apply(office, root):
     except OSError as error:
         if office.volume.failure:
             raise
-        # A full card, a file that cannot be removed, the flash: mail shall not wait for that.
+        # A full card, a file that is read-only, the flash: mail shall not wait for that.
         event_log.log("accounts_refused", why="%s stays on the card: %s" % (NAME, error))
 
 
@@ -38,13 +38,22 @@ def _apply(office, path, refused):
         event_log.log("accounts_refused", why=str(error))
         _put_aside(office.volume, path, refused)
         return
+    # FAT lets nobody write what is read-only, nor remove it: what stays would be applied again at
+    # every start, and undo what was changed since. So nothing is applied.
+    open(path, "r+b").close()
     accounts_file.write(accounts)
     office.accounts.clear()
     office.accounts.update(accounts)
     event_log.log("accounts_changed",
                   set=",".join([name for name in changes if changes[name]]),
                   removed=",".join([name for name in changes if not changes[name]]))
-    _remove(office.volume, path)
+    try:
+        _remove(office.volume, path)
+    except OSError as error:
+        if office.volume.failure:
+            raise
+        event_log.log("accounts_repeat", why="%s was applied, and stays on the card: %s"
+                      % (NAME, error), advice="remove it, or the next start applies it again")
 
 
 def _changed(office, changes):

@@ -207,6 +207,29 @@ def test_mail_does_not_wait_for_a_full_card_or_a_full_flash(vm, flash, on_card):
     assert "stays on the card" in vm.eval("events[-1]")[1]["why"]
 
 
+@pytest.mark.parametrize("on_card", [[CAT], ["nonsense"]])
+def test_a_file_that_is_read_only_changes_nothing(vm, flash, on_card):
+    """It could not be removed, and would be applied again at every start."""
+    begin(vm, [GIRL], on_card)
+    vm.exec("make_read_only()\napply()")
+    assert vm.eval("state()")[:3] == ([GIRL], [GIRL], text(*on_card))
+    event, fields = vm.eval("events[-1]")
+    assert event == "accounts_refused" and "stays on the card" in fields["why"]
+    assert "accounts_changed" not in vm.eval("[event for event, _ in events]")
+    assert vm.eval("counts") == ([1, 1] if on_card != [CAT] else [])
+
+
+def test_what_was_applied_and_cannot_be_removed_is_said(vm, flash):
+    begin(vm, [GIRL], [CAT])
+    vm.exec("def refuse(path): raise OSError(13)\n"
+            "card_accounts.os.remove = refuse\n"
+            "try: apply()\nfinally: del card_accounts.os.remove")
+    assert vm.eval("state()") == (sorted([GIRL, CAT]), sorted([GIRL, CAT]), text(CAT), None)
+    assert [event for event, _ in vm.eval("events")] == ["accounts_changed", "accounts_repeat"]
+    assert "was applied" in vm.eval("events[1][1]['why']")
+    assert "remove it" in vm.eval("events[1][1]['advice']")
+
+
 def test_a_failing_card_is_not_taken_for_that(vm, flash):
     begin(vm, [GIRL], [CAT])
     vm.exec("disk.fail = True\ntry:\n card_accounts.apply(office, '/sd')\n caught = 0\n"

@@ -203,6 +203,14 @@ def begin(on_flash, on_card, settings):
         put("/sd/ACCOUNTS.TXT", on_card)
 
 
+def make_read_only():
+    """ACCOUNTS.TXT gets FAT's attribute for that, which MicroPython cannot set."""
+    umount()
+    at = disk.data.find(b"ACCOUNTSTXT")
+    disk.data[at + 11] |= 1
+    insert()
+
+
 def start_again():
     """After a power cut: what is on flash and card is all that is left."""
     umount()
