@@ -43,8 +43,19 @@ def run(options: argparse.Namespace) -> int:
             accounts.check_name(options.name)
         except accounts.AccountError as error:
             raise UserError(str(error)) from error
-    with _place(options) as place:
-        ACTIONS[options.action][1](place, options)
+    place = _place(options)
+    if options.action == "list":
+        with place:
+            _list(place)
+        return 0
+    # Before anything is read: who sits at the prompt must not hold up others, nor undo what they
+    # do meanwhile, nor stop a board's mail.
+    password, made = (None, False) if options.action == "remove" else _password(options.name)
+    with place, place.locked():
+        ACTIONS[options.action][1](place, options.name, password)
+        if made:
+            print(f"password of {options.name}: {password}")
+        _say(place, _DONE[options.action].format(options.name))
     return 0
 
 
@@ -65,38 +76,32 @@ def _place(options: argparse.Namespace) -> Place:
     return EmulatedFlash(flash.beside(flash.default_card(options.board)))
 
 
-def _add(place: Place, options: argparse.Namespace) -> None:
+def _add(place: Place, name: str, password: str) -> None:
     lines = place.read()
-    if options.name in lines and not place.changes:
-        raise UserError(f"there is an account {options.name} already: passwd gives it another "
-                        "password")
+    if name in lines and not place.changes:
+        raise UserError(f"there is an account {name} already: passwd gives it another password")
     if len(lines) >= accounts.MAX_ACCOUNTS and not place.changes:
         raise UserError(f"there are {len(lines)} accounts already, and no board has room for more")
-    _set(place, lines, options.name, "is added")
+    _set(place, lines, name, password)
 
 
-def _passwd(place: Place, options: argparse.Namespace) -> None:
+def _passwd(place: Place, name: str, password: str) -> None:
     lines = place.read()
     if not place.changes:
-        _known(lines, options.name)
-    _set(place, lines, options.name, "has another password")
+        _known(lines, name)
+    _set(place, lines, name, password)
 
 
-def _set(place: Place, lines: dict[str, str], name: str, done: str) -> None:
-    password, made = _password(name)
+def _set(place: Place, lines: dict[str, str], name: str, password: str) -> None:
     try:
         lines[name] = accounts.line(name, password)
     except accounts.AccountError as error:
         raise UserError(str(error)) from error
     _write(place, lines)
-    if made:
-        print(f"password of {name}: {password}")
-    _say(place, f"{name} {done}")
 
 
-def _remove(place: Place, options: argparse.Namespace) -> None:
+def _remove(place: Place, name: str, _: None) -> None:
     lines = place.read()
-    name = options.name
     if place.changes:
         lines[name] = accounts.removal(name)
     else:
@@ -108,10 +113,9 @@ def _remove(place: Place, options: argparse.Namespace) -> None:
               "changed", file=sys.stderr)
     if not lines:
         print("no account is left: the next start makes `me` and shows its password")
-    _say(place, f"{name} is removed; its mail stays on the card")
 
 
-def _list(place: Place, options: argparse.Namespace) -> None:
+def _list(place: Place) -> None:
     for name, line in place.read().items():
         if place.changes:
             removed = line == accounts.removal(name)
@@ -155,6 +159,8 @@ def _settings_that_name(name: str, settings: dict) -> list[str]:
     return found
 
 
+_DONE = {"add": "{} is added", "passwd": "{} has another password",
+         "remove": "{} is removed; its mail stays on the card"}
 ACTIONS = {
     "add": ("make an account", _add),
     "passwd": ("give an account another password", _passwd),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from host_tools import accounts, firmware_build, vm
@@ -11,7 +13,7 @@ from host_tools.card.fat import CardError
 from host_tools.card.source import ImageCard
 from host_tools.emulator import flash
 from host_tools.errors import UserError
-from host_tools.user.place import Place, parse, replace
+from host_tools.user.place import Place, lock, parse, replace
 
 NAME = "ACCOUNTS.TXT"
 _SCRIPT = Path(__file__).with_name("vm_card.py")
@@ -43,6 +45,9 @@ class FolderChanges(Place):
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from error
 
+    def locked(self) -> AbstractContextManager:
+        return lock(self._folder)
+
     def _path(self) -> Path:
         """FAT does not tell a from A, but a file system in between may."""
         for path in self._folder.iterdir():
@@ -60,7 +65,7 @@ class ImageChanges(Place):
     def __init__(self, path: Path):
         self._path = path
         if flash.is_running(flash.beside(path)):
-            raise UserError(f"an emulated board is running with {path}: stop it first")
+            raise UserError(_running(path))
 
     def read(self) -> dict[str, str]:
         try:
@@ -89,6 +94,22 @@ class ImageChanges(Place):
         if process.returncode:
             reason = output.strip().splitlines() or ["no reason given"]
             raise UserError(f"{self._path}: the firmware could not write it: {reason[-1]}")
+
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """No emulated board starts with it meanwhile either."""
+        board = flash.beside(self._path)
+        with lock(self._path):
+            try:
+                with flash.claimed(board) if board.is_dir() else nullcontext():
+                    yield
+            except flash.InUse:
+                raise UserError(_running(self._path)) from None
+
+
+def _running(path: Path) -> str:
+    return f"an emulated board is running with {path}: stop it first"
 
 
 def open_changes(path: Path) -> Place:

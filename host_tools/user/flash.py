@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools import accounts
 from host_tools.emulator import flash as emulated
 from host_tools.errors import UserError
-from host_tools.user.place import Place, parse, replace
+from host_tools.user.place import Place, lock, parse, replace
 
 
 class EmulatedFlash(Place):
@@ -30,10 +32,19 @@ class EmulatedFlash(Place):
 
     def write(self, lines: dict[str, str]) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace(self._path, accounts.text(lines))
         except OSError as error:
             raise UserError(f"{self._path}: {error.strerror}") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """By the folder around it: the lock of the flash itself is the running board's."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self._folder}: {error.strerror}") from error
+        with lock(self._folder.resolve().parent):
+            yield
 
     def settings(self) -> dict:
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from host_tools import accounts
@@ -10,7 +13,8 @@ from host_tools.errors import UserError
 
 
 class Place:
-    """A context manager; subclasses read and write the whole file.
+    """A context manager; subclasses read and write the whole file. Who changes it reads and writes
+    inside `locked`, and asks nobody anything there.
 
     `changes` is True where the file holds changes of accounts that are elsewhere. `effect` says
     when what was written takes effect.
@@ -26,6 +30,10 @@ class Place:
     def write(self, lines: dict[str, str]) -> None:
         """Replace the file, by all of this or not at all. Raises UserError."""
         raise NotImplementedError
+
+    def locked(self) -> contextlib.AbstractContextManager:
+        """While nobody else changes it by this tool. Raises UserError."""
+        return contextlib.nullcontext()
 
     def settings(self) -> dict:
         """The board's settings, as far as they are known."""
@@ -49,6 +57,20 @@ def parse(content: bytes, where: str) -> dict[str, str]:
         raise UserError(f"{where}: {error.reason}") from error
     except accounts.AccountError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold the advisory lock of a file or folder; waits for who has it. Raises UserError."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def replace(path: Path, text: str) -> None:

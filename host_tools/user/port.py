@@ -21,8 +21,9 @@ _PATIENCE = 5  # s for one answer
 
 
 class Board(Place):
-    """Its firmware is ended by Ctrl-C, which leaves the card in order; `close` resets the board,
-    so that it runs again. Raises UserError for a port without a picopost.
+    """Entered, it ends the firmware by Ctrl-C, which leaves the card in order, or raises UserError
+    for a port without a picopost; `close` resets the board, so that it runs again. Nobody else has
+    the port in between.
     """
 
     effect = "the board starts again"
@@ -31,6 +32,9 @@ class Board(Place):
         self._device = device
         if not os.path.exists(device):
             raise UserError(f"there is no port {device}")
+
+    def __enter__(self) -> Board:
+        device = self._device
         try:
             self._transport = SerialTransport(device, timeout=_PATIENCE)
         except (TransportError, OSError) as error:
@@ -45,6 +49,7 @@ class Board(Place):
         with self._ended_by_errors():
             if self._file("board.json") is None:
                 raise UserError(f"{device}: the board there has no picopost on it")
+        return self
 
     def read(self) -> dict[str, str]:
         return parse(self._file(_ACCOUNTS) or b"", f"{self._device}: {_ACCOUNTS}")

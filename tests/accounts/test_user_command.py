@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from host_tools import accounts
 from host_tools.card.source import ImageCard
 from host_tools.emulator import flash as emulated
 from host_tools.emulator.card_image import CardImage
+from host_tools.user.place import lock
 from tests.support.appliance import ROOT, Appliance
 from tests.support.running import Running
 from tests.support.serial_board import SerialBoard
@@ -98,6 +100,58 @@ def test_what_it_refuses(flash, place, arguments, words):
     before = (flash / "accounts.txt").read_bytes()
     assert words in refused(*arguments, *place)
     assert (flash / "accounts.txt").read_bytes() == before
+
+
+@pytest.fixture(params=["flash", "folder", "image"])
+def shared(request, flash, tmp_path):
+    """(options of a place that several may change, one of its locked objects)"""
+    if request.param == "flash":
+        return ["--flash", flash], flash.parent
+    if request.param == "folder":
+        return ["--card", flash], flash
+    card = tmp_path / "other.img"
+    CardImage.create(card).close()
+    return ["--card", card], card
+
+
+def begin(*arguments):
+    return subprocess.Popen([*USER, *map(str, arguments)], cwd=ROOT, text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_no_change_undoes_another(shared):
+    """Both come to their password in the same moment, and the lock is held then."""
+    place, locked = shared
+    processes = [begin("add", name, *place) for name in ("cat", "dog")]
+    with lock(locked):
+        for process in processes:
+            process.stdin.write("x\n")
+            process.stdin.flush()
+        time.sleep(1.5)  # either way of working is where it waits
+        assert [process.poll() for process in processes] == [None, None]
+    for process in processes:
+        assert process.communicate(timeout=60)[1] == ""
+    assert {"cat", "dog"} <= {line.split()[0] for line in done("list", *place).splitlines()}
+
+
+@pytest.mark.parametrize("action, name, meanwhile, words", [
+    ("add", "boy", "add", "boy already"), ("passwd", "girl", "remove", "no account girl")])
+def test_what_changed_at_the_prompt_counts(flash, action, name, meanwhile, words):
+    process = begin(action, name, "--flash", flash)
+    time.sleep(1)  # it has come to its password, or reads later still
+    done(meanwhile, name, "--flash", flash, password="x")
+    after = (flash / "accounts.txt").read_bytes()
+    assert words in process.communicate("y\n", timeout=60)[1]
+    assert (flash / "accounts.txt").read_bytes() == after
+
+
+def test_a_board_serves_mail_while_the_password_is_typed(flash):
+    with SerialBoard(flash) as board:
+        process = begin("passwd", "girl", "--port", board.port)
+        time.sleep(1)
+        assert board.diary() == []
+        process.communicate("y\n", timeout=60)
+        assert board.diary() == ["stopped", "reset"]
 
 
 @pytest.mark.parametrize("arguments, password, words", [
