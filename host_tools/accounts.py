@@ -49,11 +49,15 @@ def line(name: str, password: str) -> str:
     check_name(name)
     if not password or any(character in password for character in "\r\n\0"):
         raise AccountError(f"the password of {name} is empty or has a line end in it")
-    if len(password.encode()) > _MAX_PASSWORD:
+    try:
+        octets = password.encode()
+    except UnicodeEncodeError as error:  # what was no UTF-8 where it came from
+        raise AccountError(f"the password of {name} is not UTF-8") from error
+    if len(octets) > _MAX_PASSWORD:
         raise AccountError(f"the password of {name} has more than {_MAX_PASSWORD} octets, which "
                            "POP3 cannot carry")
     salt = os.urandom(16)
-    key = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
+    key = hashlib.pbkdf2_hmac("sha256", octets, salt, ITERATIONS)
     return f"{name}:{ITERATIONS}:{salt.hex()}:{key.hex()}"
 
 

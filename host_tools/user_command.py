@@ -107,8 +107,9 @@ def _remove(place: Place, name: str, _: None) -> None:
     else:
         _known(lines, name)
         del lines[name]
+    settings = _settings_that_name(name, place.settings())
     _write(place, lines)
-    for setting in _settings_that_name(name, place.settings()):
+    for setting in settings:
         print(f"the setting {setting} names {name}: the appliance will not start before it is "
               "changed", file=sys.stderr)
     if not lines:
@@ -146,14 +147,20 @@ def _password(name: str) -> tuple[str, bool]:
         if given and getpass.getpass("Once more: ") != given:
             raise UserError("these were two different passwords")
     else:
-        given = sys.stdin.readline().rstrip("\r\n")
+        try:
+            given = sys.stdin.readline().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(f"the password of {name} is not {error.encoding}") from error
     return (given, False) if given else (accounts.make_password(), True)
 
 
 def _settings_that_name(name: str, settings: dict) -> list[str]:
-    """As firmware/picopost/settings.py `check_accounts` looks for them."""
+    """As firmware/picopost/settings.py `check_accounts` looks for them. Raises UserError."""
+    aliases = settings.get("aliases", {})
+    if not isinstance(aliases, dict):
+        raise UserError("settings.json: aliases is no object, so nothing is removed")
     found = [key for key in ("catch_all", "default_mailbox") if settings.get(key) == name]
-    for alias, means in settings.get("aliases", {}).items():
+    for alias, means in aliases.items():
         if name == means or (isinstance(means, list) and name in means):
             found.append(f"aliases: {alias}")
     return found

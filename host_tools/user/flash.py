@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from host_tools import accounts
 from host_tools.emulator import flash as emulated
 from host_tools.errors import UserError
-from host_tools.user.place import Place, lock, parse, replace
+from host_tools.user.place import Place, lock, parse, parse_settings, replace
 
 
 class EmulatedFlash(Place):
@@ -47,7 +46,10 @@ class EmulatedFlash(Place):
             yield
 
     def settings(self) -> dict:
+        path = self._folder / emulated.SETTINGS
         try:
-            return json.loads((self._folder / emulated.SETTINGS).read_bytes())
-        except (OSError, ValueError):
+            return parse_settings(path.read_bytes(), str(path))
+        except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}") from error

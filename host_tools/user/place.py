@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ class Place:
         return contextlib.nullcontext()
 
     def settings(self) -> dict:
-        """The board's settings, as far as they are known."""
+        """The board's settings, empty where they are not known. Raises UserError."""
         return {}
 
     def close(self) -> None:
@@ -57,6 +58,17 @@ def parse(content: bytes, where: str) -> dict[str, str]:
         raise UserError(f"{where}: {error.reason}") from error
     except accounts.AccountError as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def parse_settings(content: bytes, where: str) -> dict:
+    """A settings.json. Raises UserError."""
+    try:
+        settings = json.loads(content)
+    except ValueError as error:
+        raise UserError(f"{where}: no JSON ({error})") from error
+    if not isinstance(settings, dict):
+        raise UserError(f"{where}: no JSON object")
+    return settings
 
 
 @contextlib.contextmanager

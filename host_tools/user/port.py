@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import struct
 
@@ -13,7 +12,7 @@ from mpremote.transport_serial import SerialTransport
 
 from host_tools import accounts
 from host_tools.errors import UserError
-from host_tools.user.place import Place, parse
+from host_tools.user.place import Place, parse, parse_settings
 
 _ACCOUNTS = "accounts.txt"  # as firmware/picopost/accounts_file.py has them
 _NEW = "accounts.new"
@@ -63,10 +62,8 @@ class Board(Place):
             self._transport.exec(f"import os\nos.rename({_NEW!r}, {_ACCOUNTS!r})")
 
     def settings(self) -> dict:
-        try:
-            return json.loads(self._file("settings.json") or b"{}")
-        except ValueError:
-            return {}
+        return parse_settings(self._file("settings.json") or b"{}",
+                              f"{self._device}: settings.json")
 
     def close(self) -> None:
         try:

@@ -183,6 +183,26 @@ def test_removing_whom_a_setting_names_warns(flash, place):
         "the setting catch_all", "the setting aliases: root"]
 
 
+@pytest.mark.parametrize("settings, words", [
+    ("[]", "no JSON object"), ('{"aliases": null}', "aliases is no object"), ("{", "no JSON (")])
+def test_settings_that_are_none_are_told_before_anything_is_removed(flash, place, settings, words):
+    (flash / "settings.json").write_text(settings)
+    before = (flash / "accounts.txt").read_bytes()
+    line = refused("remove", "girl", *place)
+    assert words in line and "settings.json" in line
+    assert (flash / "accounts.txt").read_bytes() == before
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_a_password_that_is_not_utf8(flash, locale):
+    result = subprocess.run([*USER, "passwd", "girl", "--flash", str(flash)], cwd=ROOT,
+                            input=b"p\xe4ss\n", capture_output=True, timeout=60,
+                            env={**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0",
+                                 "PYTHONIOENCODING": "utf-8:strict" if locale != "C" else ""})
+    [line] = result.stderr.splitlines()
+    assert result.returncode == 1 and b"password of girl is not utf-8" in line.lower()
+
+
 def test_at_a_terminal_it_asks_twice(flash):
     def typed(*lines):
         ours, theirs = pty.openpty()
