@@ -96,6 +96,7 @@ class EmulatedBoard:
             self.heap_kib, str(self._main or tree / "main.py"),
             path=[DEVICE_MODULES, tree, tree / "lib"], cwd=self.flash,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            umask=0o077,  # what it writes to its flash is for its owner alone
             start_new_session=True,  # a Ctrl-C in our terminal is ours to pass on
             pass_fds=(channel.vm_end.fileno(),),
             env={"PICOPOST_EMULATOR_FD": str(channel.vm_end.fileno()),
@@ -178,13 +179,17 @@ class EmulatedBoard:
 def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str] | None,
                   tls: tuple[bytes, bytes] | None = None) -> None:
     """Lay out the board's flash, of which nothing old stays: its definition, settings, accounts
-    (None: those that are there), and `tls`, the DER of a private key and of its certificate."""
+    (None: those that are there), and `tls`, the DER of a private key and of its certificate. It is
+    for its owner alone, whoever made it."""
     flash.mkdir(parents=True, exist_ok=True)
+    flash.chmod(0o700)
     for path in flash.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         elif path.name != ACCOUNTS:
             path.unlink()
+        else:
+            path.chmod(0o600)
     (flash / "board.json").write_text(json.dumps(definition))
     (flash / SETTINGS).write_text(json.dumps(settings))
     if accounts is not None:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import stat
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from host_tools import accounts
 from host_tools.card.source import ImageCard
 from host_tools.emulator import flash as emulated
+from host_tools.emulator.board import prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.user.place import lock
 from tests.support.appliance import ROOT, Appliance
@@ -253,6 +255,27 @@ def test_emulated_board_has_them_at_its_next_start(tmp_path):
         send(appliance.smtp, b"x\r\n", to=(b"boy@xyz.com",))
     with Appliance(card, users={"cat": "x"}) as appliance:  # these, and no others
         assert logs_in(appliance, "cat", "x") and not logs_in(appliance, "boy", "pa55")
+
+
+def test_flash_is_for_its_owner_alone(tmp_path):
+    """Also one of an older version, and what the firmware writes there."""
+    card = tmp_path / "card.img"
+    flash = emulated.beside(card)
+    flash.mkdir()
+    flash.chmod(0o755)
+    (flash / "accounts.txt").write_text(accounts.line("girl", "pw") + "\n")
+    (flash / "accounts.txt").chmod(0o644)
+
+    def modes():
+        return [stat.S_IMODE(path.stat().st_mode) for path in (flash, flash / "accounts.txt")]
+
+    prepare_flash(flash, {}, {}, None)
+    assert modes() == [0o700, 0o600]
+    CardImage.create(card).close()
+    done("add", "boy", "--card", card, password="x")
+    with Appliance(card, users={}) as appliance:
+        assert "accounts_changed" in str(appliance.events)
+    assert modes() == [0o700, 0o600]
 
 
 def test_no_two_boards_with_one_card(tmp_path):
