@@ -239,11 +239,28 @@ class _Text:
         if self._identity:
             print("  TLS certificate, SHA-256 fingerprint:\n    "
                   + tls_identity.fingerprint(self._identity[1]))
-        smtp, pop3 = (ports.get(service) or next(
-            port for name, port in ports.items() if name.startswith(service[:3]))
-            for service in ("smtp", "pop3"))
-        print(f"Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS "
-              f"smtp://127.0.0.1:{smtp} --mail-from you@example.com --mail-rcpt {address} -T -")
         login = f"{name}:{self._passwords[name]}" if name in self._passwords else name
-        print(f"Fetch it:\n  curl -sS pop3://127.0.0.1:{pop3}/1 --user {shlex.quote(login)}")
+        for line in _examples(ports, address, shlex.quote(login)):
+            print(line)
         print("Ctrl-C stops it.", flush=True)
+
+
+def _examples(ports: dict[str, int], address: str, login: str) -> list[str]:
+    """How to send and fetch with curl: none of what has no port here that curl gets on with. The
+    certificate is nobody's but ours, hence --insecure; at other ports than these the rules are
+    not known."""
+    lines = []
+    for service, scheme, more in (("smtp", "smtp", ""), ("submission", "smtp", f" --user {login}"),
+                                  ("smtps", "smtps", f" --insecure --user {login}")):
+        if service in ports:
+            lines.append(
+                "Send a letter:\n  printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl -sS"
+                f"{more} {scheme}://127.0.0.1:{ports[service]} --mail-from you@example.com"
+                f" --mail-rcpt {address} -T -")
+            break
+    for service, scheme, more in (("pop3", "pop3", ""), ("pop3s", "pop3s", " --insecure")):
+        if service in ports:
+            lines.append(f"Fetch it:\n  curl -sS{more} {scheme}://127.0.0.1:{ports[service]}/1"
+                         f" --user {login}")
+            break
+    return lines
