@@ -13,6 +13,7 @@ from host_tools.card import listing, repair, store
 from host_tools.card.check import Check
 from host_tools.card.fat import CardError
 from host_tools.card.finding import ERROR, printable
+from host_tools.card.mounted import refuse_mounted
 from host_tools.card.source import FolderCard, ImageCard, open_card
 from host_tools.card.store import Mailbox
 from host_tools.errors import UserError
@@ -153,6 +154,7 @@ def _repair_arguments(parser: argparse.ArgumentParser) -> None:
 def _repair(options: argparse.Namespace) -> int:
     if options.card.is_dir():
         raise UserError(f"{options.card} is a folder: repair wants the image or the device")
+    refuse_mounted(options.card)
     open_card(options.card).close()  # what is no card is not copied either
     if not options.no_backup:
         repair.back_up(options.card)

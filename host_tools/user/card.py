@@ -10,6 +10,7 @@ from pathlib import Path
 from host_tools import accounts, firmware_build, vm
 from host_tools.card import repair
 from host_tools.card.fat import CardError
+from host_tools.card.mounted import refuse_mounted
 from host_tools.card.source import ImageCard
 from host_tools.emulator import flash
 from host_tools.errors import UserError
@@ -66,6 +67,7 @@ class ImageChanges(Place):
         self._path = path
         if flash.is_running(flash.beside(path)):
             raise UserError(_running(path))
+        refuse_mounted(path)
 
     def read(self) -> dict[str, str]:
         try:
