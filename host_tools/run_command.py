@@ -231,7 +231,7 @@ class _Text:
         print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
               f" card {self._card}")
         for service, port in sorted(ports.items(), key=lambda item: item[1]):
-            print(f"  {_SHOWN.get(service, 'SMTP'):<28} 127.0.0.1 port {port}")
+            print(f"  {_SHOWN.get(service, service[:4].upper()):<28} 127.0.0.1 port {port}")
         for user in names:
             known = self._passwords.get(user)
             print(f"  user  {user}   " + (f"password  {known}" if known else

@@ -8,10 +8,10 @@ import time
 from picopost import accounts, limits  # noqa: F401 (for the tests' expressions)
 from picopost.net.failures import Failures
 from picopost.net.server import Server
+from picopost.policy import Policies
 from picopost.pop3.service import Pop3Service
 from picopost.post_office import PostOffice
 from picopost.settings import check
-from picopost.policy import Policies
 from picopost.smtp.service import SmtpService
 
 hashes = 0

@@ -612,7 +612,7 @@ def test_handshakes_that_never_end(impatient):
             while raw.recv(100):
                 pass
         except ConnectionResetError:
-            pass  # there was no room for the second, and its octet was never read
+            pass  # the alert came, and what it had sent was never read
         raw.close()
     with Lines(impatient.ports[465]) as session:
         session.start_tls()

@@ -154,8 +154,8 @@ class OneLongLine:
     def put_uid(self, number, buffer, at):
         buffer[at:at + 70] = b"~" * 70
         return at + 70
-talk = dialogue.Dialogue("h")
-talk.logged_in(OneLongLine())
+talk = dialogue.Dialogue("h", None, None)
+talk.logged_in("girl", OneLongLine())
 buffer = bytearray(limits.MAX_POP3_LISTING_LINE)
 """)
     for method, line in (("listing_line", b"4294967295 4294967295\r\n"),

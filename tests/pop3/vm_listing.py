@@ -26,8 +26,8 @@ def start(path, name):
     box.open(log)
     maildrop = Maildrop(box)
     asyncio.run(maildrop.open(nothing))
-    talk = Dialogue("xyz.com")
-    talk.logged_in(maildrop)
+    talk = Dialogue("xyz.com", None, None)
+    talk.logged_in(name, maildrop)
 
 
 def allocated(put_line, count):
