@@ -112,13 +112,15 @@ FREE_ERRORS = const(5)
 ERROR_DELAY = const(50)
 # Failed logins of one connection.
 MAX_LOGIN_FAILURES = const(3)
-# From the second failed login of an address on, over all its connections, an answer waits; twice
+# From the second failed login of an address to an account on, over all connections, an answer
+# waits; twice
 # as long each time. Forgotten after a quarter of an hour without one.
 LOGIN_DELAY = const(500)
 MAX_LOGIN_DELAY = const(8_000)
 FAILURES_KEPT = const(900_000)
-# Addresses whose failures are counted: more at once are no LAN any more; the oldest goes first.
-MAX_FAILING = const(16)
+# Pairs of address and account whose failures are counted: an address that tries all 16 accounts,
+# and names that are none, does not push its own out; the oldest goes first.
+MAX_FAILING = const(32)
 # Sessions of one address at once, by default: one seat is left for others (`sessions_per_address`).
 SESSIONS_PER_ADDRESS = const(4)
 # How long who must wait for the greeting is listened to (Postfix: postscreen_greet_wait 2 to 6 s).

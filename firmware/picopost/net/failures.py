@@ -1,5 +1,5 @@
-"""Failed logins by address, over all connections and services: who guesses has to wait, and waits
-longer each time; nobody else does, and nobody is locked out.
+"""Failed logins by address and account, over all connections and services: who guesses has to
+wait, and waits longer each time; nobody else does, and nobody is locked out.
 """
 
 import time
@@ -8,41 +8,33 @@ from picopost import limits
 
 
 class Failures:
-    """A table of limits.MAX_FAILING addresses; the one that failed longest ago goes first."""
+    """A table of limits.MAX_FAILING pairs of an address and an account ("" for all names that are
+    none); the one that failed longest ago goes first.
+
+    So logging in with one's own password brings no more guesses at another's, and a program with an
+    old password holds up no other on the same computer.
+    """
 
     def __init__(self):
-        self._by_address = {}  # address -> (failures, ticks of the last, user: None for several)
+        self._failed = {}  # (address, account) -> (failures, ticks of the last)
 
-    def begin(self, address: str, user: str) -> int:
-        """A login as `user` (an account, or "" for what is none): how many milliseconds its answer
-        has to wait. It counts as failed until `succeeded`, so that several at once gain nothing.
+    def begin(self, address: str, account: str) -> int:
+        """A login: how many milliseconds its answer has to wait. It counts as failed until
+        `succeeded`, so that several at once gain nothing.
         """
-        known = self._by_address.get(address, (0, 0, user))[2]
-        count = self._count(address)
-        by_address = self._by_address
-        if address not in by_address and len(by_address) == limits.MAX_FAILING:
-            now = time.ticks_ms()
-            del by_address[max(by_address,
-                               key=lambda each: time.ticks_diff(now, by_address[each][1]))]
-        by_address[address] = (count + 1, time.ticks_ms(),
-                               user if not count or known == user else None)
+        key = (address, account)
+        failed = self._failed
+        now = time.ticks_ms()
+        count, last = failed.get(key, (0, now))
+        if time.ticks_diff(now, last) > limits.FAILURES_KEPT:
+            count = 0
+        if key not in failed and len(failed) == limits.MAX_FAILING:
+            del failed[max(failed, key=lambda each: time.ticks_diff(now, failed[each][1]))]
+        failed[key] = (count + 1, now)
         if count < 1:
             return 0
         return min(limits.LOGIN_DELAY << min(count - 1, 8), limits.MAX_LOGIN_DELAY)
 
-    def succeeded(self, address: str, user: str) -> None:
-        """The login was right. What failed before is forgotten if it was for the same user: who
-        guesses somebody else's password gains nothing by logging in with his own.
-        """
-        count, last, known = self._by_address.get(address, (0, 0, None))
-        if count <= 1 or known == user:
-            self._by_address.pop(address, None)
-        else:
-            self._by_address[address] = (count - 1, last, known)
-
-    def _count(self, address):
-        count, last, _ = self._by_address.get(address, (0, 0, None))
-        if count and time.ticks_diff(time.ticks_ms(), last) > limits.FAILURES_KEPT:
-            del self._by_address[address]
-            count = 0
-        return count
+    def succeeded(self, address: str, account: str) -> None:
+        """The login was right."""
+        self._failed.pop((address, account), None)
