@@ -113,8 +113,7 @@ ERROR_DELAY = const(50)
 # Failed logins of one connection.
 MAX_LOGIN_FAILURES = const(3)
 # From the second failed login of an address to an account on, over all connections, an answer
-# waits; twice
-# as long each time. Forgotten after a quarter of an hour without one.
+# waits; twice as long each time. Forgotten after a quarter of an hour without one.
 LOGIN_DELAY = const(500)
 MAX_LOGIN_DELAY = const(8_000)
 FAILURES_KEPT = const(900_000)
