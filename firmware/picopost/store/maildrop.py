@@ -135,16 +135,17 @@ class Maildrop:
         deleted = 0
         walked = 0
         for at in range(len(self._marks)):
+            for number in range(at * 8 + 1, at * 8 + 9 if self._marks[at] else 0):
+                if number <= self.count and self.is_deleted(number):
+                    self._index.mark_deleted(self.slot_of(number))
+                    deleted += 1
             # To find a message takes up to 63 records; to look for marks takes next to nothing.
+            # Two octets of marks are a sector of records, where nothing was deleted before.
             walked += _STRIDE if self._marks[at] else 1
             if walked >= _WALK:
                 walked = 0
                 self._index.write_back()
                 await pause()
-            for number in range(at * 8 + 1, at * 8 + 9 if self._marks[at] else 0):
-                if number <= self.count and self.is_deleted(number):
-                    self._index.mark_deleted(self.slot_of(number))
-                    deleted += 1
         if deleted:
             self._index.sync()
         return deleted
