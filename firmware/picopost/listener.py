@@ -5,9 +5,9 @@ from picopost.net.server import Service
 
 
 class Listener(Service):
-    """What SMTP's and POP3's services share; these say what they are called, and have the replies
-    NO_SEAT (to who comes when there is none), CROWDED (to whose address has enough of them) and
-    STRANGER (to whose network is not served).
+    """What SMTP's and POP3's services share; these say what they are called (NAMES by port, PREFIX
+    of the others) and have the replies NO_SEAT (to who comes when there is none), CROWDED (to
+    whose address has enough of them) and STRANGER (to whose network is not served).
 
     `port` is one that `policies` knows, `office` the PostOffice, `policies` the policy.Policies of
     all ports, `failures` the Failures of all services, `identity` the one for TLS, or None.
@@ -15,6 +15,7 @@ class Listener(Service):
 
     def __init__(self, port: int, office, policies, failures, identity):
         self.port = port
+        self.name = self.NAMES.get(port) or self.PREFIX + str(port)
         self.office = office
         self.failures = failures
         self.identity = identity

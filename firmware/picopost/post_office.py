@@ -208,10 +208,9 @@ class PostOffice:
             return None
         return name if name in self.accounts else None
 
-    async def verify(self, user, password):
-        """The account that name and password open, or None; no name takes less time."""
-        name = self.account(user)
-        return name if await accounts.verify(self.accounts, name, password) else None
+    async def verify(self, account, password):
+        """Whether it is the account's password; None, for a name that is none, takes as long."""
+        return await accounts.verify(self.accounts, account, password)
 
     async def ready(self):
         """Wait, with others running, until the card takes commands."""

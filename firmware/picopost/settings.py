@@ -177,8 +177,7 @@ _KEYS = {
                   "early_talkers; what is required must not be hidden"),
     "pop3_listeners": ({"110": {}, "995": {"tls": True}}, _is_pop3_listeners,
                        "rules by port, no port of listeners: tls, require_tls, starttls (true or "
-                       "false), "
-                       "networks (a list like 192.168.1.0/24)"),
+                       "false), networks (a list like 192.168.1.0/24)"),
     "require_tls": (False, _is_bool, "true or false"),
     "clients": ({}, _is_clients,
                 "rules by address or network: starttls, require_tls, require_auth (true or "

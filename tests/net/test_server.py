@@ -158,7 +158,7 @@ async def written(octets):
         await channel.write(b"x")
         deadlines.append(seat.deadline)
         await asyncio.sleep_ms(2)
-    channel.write_within(None)
+    await channel.readline(10, 1000)  # the next command
     await channel.write(b"x")
     left = time.ticks_diff(seat.deadline, time.ticks_ms())
     seat.free()

@@ -11,8 +11,6 @@ from picopost.net.line_reader import LineReader
 
 # The peer went away: news, not a fault. (MicroPython has no name for 32, EPIPE.)
 GONE = (errno.ECONNRESET, errno.ENOTCONN, errno.ECONNABORTED, errno.ETIMEDOUT, 32)
-
-
 # Ticks tell no more than 2**29 ms ahead.
 _MOST_SECONDS = const(500_000)
 
@@ -111,16 +109,17 @@ class Channel:
         self._read_by = time.ticks_add(time.ticks_ms(), milliseconds)
 
     def write_within(self, octets):
-        """So many octets are to be written, in a time that no honest client needs; None: no more
-        of them.
+        """So many octets are to be written before the next command, in a time that every honest
+        client does with.
         """
-        self._write_by = None if octets is None else time.ticks_add(
+        self._write_by = time.ticks_add(
             time.ticks_ms(),
             limits.WRITE_IDLE + min(octets >> limits.TEXT_RATE_BITS, _MOST_SECONDS) * 1000)
 
     async def readline(self, limit, milliseconds):
         """LineReader.readline, the whole line within this time: who drips gains nothing."""
         self.read_within(milliseconds)
+        self._write_by = None
         self.seat.listening = True
         line = await self.reader.readline(limit)
         self.seat.listening = False
@@ -272,7 +271,7 @@ class Server:
             why = "done"
         except asyncio.CancelledError:
             why = "timeout"
-            await self._last_words(channel, session, True)
+            await self._last_words(channel, service, session, True)
         except OSError as error:
             if error.errno in GONE:
                 why = "gone"
@@ -282,7 +281,7 @@ class Server:
         except Exception as error:
             why = "fault"
             _tell_of(error, channel, service)
-            await self._last_words(channel, session, False)
+            await self._last_words(channel, service, session, False)
         try:
             if session:
                 session.release()
@@ -294,15 +293,17 @@ class Server:
             _tell_of(error, channel, service)
         return why
 
-    async def _last_words(self, channel, session, timed_out):
+    async def _last_words(self, channel, service, session, timed_out):
         if session:
             try:
                 channel.expect(limits.CLOSING)
                 words = session.farewell(timed_out)
                 if words:
                     await channel.connection.write(words)
-            except (Exception, asyncio.CancelledError):
-                pass  # it does not listen any more, or the heap is full: what it holds is freed
+            except (OSError, asyncio.CancelledError):
+                pass  # it does not listen any more, and was told what there was to tell
+            except Exception as error:  # the heap is full: what the session holds is still to free
+                _tell_of(error, channel, service)
 
     async def _refuse(self, connection, refusal):
         if self._refusing == limits.MAX_REFUSALS:

@@ -22,7 +22,6 @@ except ImportError:  # no native code for this processor
 _HALF = limits.CARD_BLOCK // 2
 _LIMIT = limits.CARD_BLOCK + 8
 _MINUS = const(0x2D)
-_YES_OR_NO = {False: "no", True: "yes"}
 
 
 class Session:
@@ -180,13 +179,12 @@ class Session:
         talk = self._dialogue
         peer = self._channel.peer
         failures = self._service.failures
-        known = self._office.account(talk.user)
-        delay = failures.begin(peer, known or "")
+        name = self._office.account(talk.user)
+        delay = failures.begin(peer, name or "")
         self._channel.expect(limits.LOGIN_TIME + delay)
         await asyncio.sleep_ms(delay)
-        name = await self._office.verify(talk.user, talk.password)
-        if name is None:
-            self._refused("wrong password" if known else "no such user",
+        if not await self._office.verify(name, talk.password):
+            self._refused("wrong password" if name else "no such user",
                           "give the program an account's name and password", user=talk.user)
             return talk.refused(replies.WRONG_CREDENTIALS)
         failures.succeeded(peer, name)
@@ -204,7 +202,7 @@ class Session:
             self.release()
             event_log.log("card_fault", peer=peer, error=str(error))
             return talk.refused(replies.STORE_FAILED)
-        self._log("login", user=name, messages=maildrop.count, tls=_YES_OR_NO[talk.tls])
+        self._log("login", user=name, messages=maildrop.count, tls="yes" if talk.tls else "no")
         self._channel.seat.known = True
         return talk.logged_in(name, self._maildrop)
 
@@ -236,7 +234,6 @@ class Session:
                 at = 0
         buffer[at : at + 3] = b".\r\n"
         await channel.write(self._view[: at + 3])
-        channel.write_within(None)
         self._partial = False
 
     async def _retrieve(self, reply):
@@ -269,7 +266,6 @@ class Session:
             await self._drain(state)
         state[mboxrd.TARGET] = finish_send(state, block)
         await self._drain(state)
-        channel.write_within(None)
         self._partial = False
         self._close_file()
         self._log("fetched", mailbox=self._mailbox.name, message=number,

@@ -3,19 +3,15 @@
 from picopost.listener import Listener
 from picopost.smtp import replies, session
 
-_NAMES = {25: "smtp", 465: "smtps", 587: "submission"}
-
 
 class SmtpService(Listener):
     """See Listener."""
 
+    NAMES = {25: "smtp", 465: "smtps", 587: "submission"}
+    PREFIX = "smtp"
     NO_SEAT = replies.TOO_MANY_SESSIONS
     CROWDED = replies.TOO_MANY_FROM_ADDRESS
     STRANGER = replies.NOT_YOUR_NETWORK
-
-    def __init__(self, port: int, office, policies, failures, identity):
-        super().__init__(port, office, policies, failures, identity)
-        self.name = _NAMES.get(port) or "smtp%d" % port
 
     def words(self, reply):
         return replies.format(reply, self.office.hostname.encode(), False)

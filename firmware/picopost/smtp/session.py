@@ -217,13 +217,12 @@ class Session:
             return talk.authenticated("")
         failures = self._service.failures
         peer = self._channel.peer
-        known = self._office.account(user)
-        await self._pause(failures.begin(peer, known or ""))
+        account = self._office.account(user)
+        await self._pause(failures.begin(peer, account or ""))
         self._channel.expect(limits.LOGIN_TIME)
-        account = await self._office.verify(user, talk.password)
-        if account is None:
+        if not await self._office.verify(account, talk.password):
             self._refused(replies.AUTH_WRONG, detail=(
-                "wrong password for '%s'" if known else "no such user '%s'")
+                "wrong password for '%s'" if account else "no such user '%s'")
                 % event_log.text(user))
             return talk.not_authenticated(replies.AUTH_WRONG)
         failures.succeeded(peer, account)
