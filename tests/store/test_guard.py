@@ -33,7 +33,7 @@ def test_no_cut_breaks_the_volume(vm, volume):
     vm.exec(f"campaign = Campaign(Script(formatted({VOLUMES[volume]}), True))\ncampaign.run()")
     assert vm.eval("campaign.damages[:9]") == []
     cuts, repaired, again = vm.eval("campaign.cuts, campaign.repaired, campaign.again")
-    assert cuts > 9_000 and repaired > 3_000 and again > 2_000
+    assert cuts > 8_500 and repaired > 3_000 and again > 2_000
 
 
 @pytest.mark.parametrize("volume", VOLUMES)
@@ -59,7 +59,7 @@ def test_a_guarded_write_is_a_read_a_journal_write_and_the_write(blocks):
                   "on.change(on.volume.root, 0, b'NAME')", "on.change(D, 64, b'NAME', 1)"):
         blocks.exec(f"on.reset()\n{write}")
         block = blocks.eval("on.disk.writes[-1][0]")
-        assert blocks.eval("on.written()") == ["sync", "J", "sync", block], write
+        assert blocks.eval("on.written()") == ["J", block], write
         assert blocks.eval("on.disk.reads") == 1
 
 
@@ -82,8 +82,7 @@ def test_a_large_change_goes_to_the_journal_whole(blocks):
     for at in range(0, 512, 64):
         blocks.exec(f"on.reset()\nnew = on.change(F + 1, 0, bytes([{at} // 64 + 1] * ({at} + 1)))")
         journal = 1 if at < 192 else 3
-        assert blocks.eval("on.written()") == ["sync", *["J"] * journal, "sync",
-                                               blocks.eval("F + 1")], at
+        assert blocks.eval("on.written()") == [*["J"] * journal, blocks.eval("F + 1")], at
         blocks.exec("on.disk.base[F + 1] = new[:250] + on.disk.writes[-1][1][250:]")
         blocks.exec("on.write(C + 1, new)\nrepaired = on.start()")
         assert blocks.eval("repaired") == (at >= 250)
@@ -97,7 +96,7 @@ def test_the_journal_is_void_before_its_block_is_written_unguarded(blocks):
     for write in ("on.write(D, before)", "on.write(D - 3, ZEROS + ZEROS + ZEROS + before)",
                   "on.write(D, ZEROS, 1)"):
         blocks.exec("before = on.disk.get(D)\non.change(D, 64, b'NAME', 1)\non.reset()\n" + write)
-        assert blocks.eval("on.written()[:3]") == ["sync", "J", "sync"], write
+        assert blocks.eval("on.written()[0]") == "J", write
         blocks.exec("after = on.disk.get(D)")
         assert blocks.eval("on.start()") is False
         assert blocks.eval("on.disk.get(D) == after")
@@ -122,7 +121,7 @@ def test_a_structural_write_of_the_fat_is_taken_back_until_something_builds_on_i
         assert blocks.eval(f"on.disk.get(F) == on.disk.get(C) == {stays}"), following
     blocks.exec("on = Blocks(16, 4200)\non.change(F, 40, b'\\x15\\0\\xff\\xff', 1)\non.reset()\n"
                 "on.write(D, b'x' * 512)")
-    assert blocks.eval("on.written()") == ["sync", "J", "sync", blocks.eval("D")]
+    assert blocks.eval("on.written()") == ["J", blocks.eval("D")]
 
 
 def test_other_writes_of_the_fat_stay(blocks):

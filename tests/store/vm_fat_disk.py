@@ -8,7 +8,8 @@ ZEROS = bytes(512)
 
 
 class Disk:
-    """A card of `blocks` blocks. `writes` are (block, old, new), `syncs` the places in between.
+    """A card of `blocks` blocks. `writes` are (block, old, new), `syncs` the places in between where
+    all of them are on the card: as with the driver each write waits for the one before it.
 
     What the card holds is `base`; while `top` is a dict, it lies over it and takes the writes.
     """
@@ -40,10 +41,9 @@ class Disk:
             new = bytes(buf[i * 512 : i * 512 + 512])
             self.writes.append((block + i, self.get(block + i), new))
             (self.base if self.top is None else self.top)[block + i] = new
+        self.syncs.append(len(self.writes))
 
     def ioctl(self, operation, argument):
-        if operation == 3:
-            self.syncs.append(len(self.writes))
         return {4: self.blocks, 5: 512}.get(operation, 0)
 
     def ready(self):

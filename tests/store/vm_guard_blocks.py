@@ -39,12 +39,8 @@ class Blocks:
         return new
 
     def written(self):
-        """The numbers of the blocks written, "J" for the journal's, with "sync" in between."""
-        names = []
-        for at, (block, _, _) in enumerate(self.disk.writes):
-            names += ["sync"] * self.disk.syncs.count(at)
-            names.append("J" if block in self.journal else block)
-        return names + ["sync"] * self.disk.syncs.count(len(self.disk.writes))
+        """The numbers of the blocks written, "J" for the journal's."""
+        return ["J" if block in self.journal else block for block, _, _ in self.disk.writes]
 
     def lose(self, count):
         """The last `count` writes never happened."""

@@ -8,7 +8,10 @@
 
 A power cut may leave a block half old and half new. Half a cluster number points into somebody
 else's file. So such a block is first written to a journal, a small file in the card's root
-directory, and synced, then in place; `mount` finishes what the cut interrupted. Guarded are:
+directory, then in place; `mount` finishes what the cut interrupted. The card keeps the order of
+writes: its driver begins none before the one before it is known to be on the card (sd_card.py). So
+nothing in between waits for it, and neither does FatFs at the end of each flush: only `sync` does,
+which is for promises. Guarded are:
 
 - every single block in front of the data area but the second FAT, which FatFs writes right
   behind the first and `mount` makes equal to it again;
@@ -111,9 +114,16 @@ class Guard:
 
     def ioctl(self, operation, argument):
         """MicroPython's block device requests."""
-        if operation == _SYNC and self._provisional:
+        if operation != _SYNC:
+            return self._card.ioctl(operation, argument)
+        if self._provisional:
             self._void()
-        return self._card.ioctl(operation, argument)
+        return 0
+
+    def sync(self):
+        """When this returns, all that was written is on the card for good."""
+        self.ioctl(_SYNC, 0)
+        self._card.ioctl(_SYNC, 0)
 
     def _write_guarded(self, block, buf):
         card = self._card
@@ -129,8 +139,6 @@ class Guard:
             if pieces[i] != self._old_pieces[i]:
                 changed |= 1 << i
                 count += 1
-        # The record that is overwritten now must not be missed: what it repairs is on the card.
-        card.ioctl(_SYNC, 0)
         if count > _FIT:
             card.writeblocks(self._journal[1], buf)
             card.writeblocks(self._journal[2], old)
@@ -148,16 +156,13 @@ class Guard:
                          changed)
         self._named = block
         card.writeblocks(self._journal[0], record)
-        card.ioctl(_SYNC, 0)
         self._provisional = provisional
         card.writeblocks(block, buf)
 
     def _void(self):
         """Make the journal say nothing, before what it says would do harm."""
-        self._card.ioctl(_SYNC, 0)
         struct.pack_into("<4sIII", self._record, 0, _MAGIC, 0, 0, 0)
         self._card.writeblocks(self._journal[0], self._record)
-        self._card.ioctl(_SYNC, 0)
         self._named = _NOTHING
         self._provisional = False
 

@@ -234,7 +234,7 @@ class Index:
         _sector[base + DATE] = date
         _sector[base + _CRC] = self._crc(base)
         self._write()
-        self._file.flush()
+        self._volume.sync()
         self.slots = slot + 1
         self.next_uid += 1
         self.live += 1
@@ -242,7 +242,7 @@ class Index:
         return slot
 
     def relocate(self, slot, segment, offset):
-        """The message now stands in another shared segment; atomic, and on the card on return."""
+        """The message now stands in another shared segment; atomic."""
         base = self.load(slot)
         _sector[base + WHERE] = _sector[base + WHERE] & ~0xFFFF | segment
         _sector[base + OFFSET] = offset
@@ -250,7 +250,6 @@ class Index:
         self._volume.structural += 1  # a torn record would lose an acknowledged message
         try:
             self._write()
-            self._file.flush()
         finally:
             self._volume.structural -= 1
 
@@ -274,7 +273,7 @@ class Index:
         self._pending = self._pending_octets = 0  # after a failure they count as live, see Maildrop
         self.write_back()
         self._check_open()
-        self._file.flush()
+        self._volume.sync()
         self.live -= live
         self.octets -= octets
 
@@ -305,7 +304,9 @@ class Index:
         _owner[1] = sector
 
     def _write(self):
-        """The sector in the buffer goes to the file; on OSError it is forgotten."""
+        """The sector in the buffer goes to the card, past FatFs' window, since it is a whole one; on
+        OSError it is forgotten. No `flush`: the file keeps its size, and its time tells nobody.
+        """
         _owner[0] = None
         _owner[2] = False
         self._check_open()

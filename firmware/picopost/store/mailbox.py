@@ -1,7 +1,8 @@
 """One mailbox: its index and its segments, and how a message gets in.
 
-The order of every commit is: data, sync, record, sync. What the index does not know does not
-exist: a cut before the record leaves a tail or a segment that recovery discards.
+The order of every commit is: data, record, sync; the card keeps it, see guard.py. What the index
+does not know does not exist: a cut before the record leaves a tail or a segment that recovery
+discards.
 """
 
 import os
@@ -73,7 +74,7 @@ class Mailbox:
             raise
 
     def put(self, block, length):
-        """Append `length` octets of `block` to the shared segment, synced; returns their offset."""
+        """Append `length` octets of `block` to the shared segment; returns their offset."""
         self.check_open()
         fresh = not 0 < self.active_end < limits.SEGMENT_SIZE
         self.volume.structural += fresh

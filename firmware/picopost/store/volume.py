@@ -18,6 +18,7 @@ class Volume:
         self._root = None
         self.probe = self._device.probe
         self.shut = self._device.shut
+        self.ready = self._device.ready
         self.wait_ready = self._device.wait_ready
 
     def mount(self, root):
@@ -36,8 +37,11 @@ class Volume:
             self._root = None
 
     def sync(self):
-        """Raises OSError unless all that was written is on the card."""
-        self._guard.ioctl(3, 0)
+        """When this returns, all that was written is on the card for good; else it raises OSError.
+
+        For promises: a `flush` only hands over to the card, which takes all in its order.
+        """
+        self._guard.sync()
 
     @property
     def failure(self):
