@@ -1,7 +1,7 @@
 # Runs at every boot of the board.
 import gc
 
-# Often enough that the garbage of imports does not cut the heap to pieces: with this the largest
+# Often enough, while modules are loaded, that garbage does not cut the heap to pieces: the largest
 # free piece after the start is 90% of what is free, without it 25%, and TLS wants 17 KB in one.
 gc.threshold(16_384)
 

@@ -43,7 +43,7 @@ def test_letters_before_and_after_the_time_is_known(vm):
         == [0, 0, 1795455172]
     uids = [uid for _, uid in vm.eval("listing('a')")]
     assert uids == sorted(uids)
-    assert vm.eval("clock.from_line_date()") == "Mon Nov 23 17:32:52 2026"
+    assert vm.eval("clock.from_line_date()") == b"Mon Nov 23 17:32:52 2026"
 
 
 def test_letters_without_a_date_do_not_grow_old(vm):

@@ -4,6 +4,8 @@ Bounded before buffered: a line longer than its limit is drained without being k
 client sent ahead (RFC 2920 pipelining) stays in the buffer between `start` and `end`.
 """
 
+import asyncio
+
 from micropython import const
 
 # Compared by identity: no wire can send these very objects.
@@ -15,13 +17,14 @@ _HANDSHAKE = const(0x16)  # TLS' content type of a ClientHello (RFC 8446 5.1); b
 
 
 class LineReader:
-    """`start` and `end` bound the octets that have come and are not used yet.
+    """`channel` is the server.Channel that it reads from. `start` and `end` bound the octets that
+    have come and are not used yet.
 
     `bare`: the last line ended in LF alone. `head`: the first octets of the last TOO_LONG one.
     """
 
-    def __init__(self, connection, buffer):
-        self._connection = connection
+    def __init__(self, channel, buffer):
+        self._channel = channel
         self.buffer = buffer
         self._view = memoryview(buffer)
         self.start = 0
@@ -70,15 +73,20 @@ class LineReader:
 
     def room(self):
         """Make room behind `end`, and return it: a memoryview for octets from the wire."""
-        if self.start:
-            rest = self.end - self.start
-            if rest:
-                self._view[:rest] = self._view[self.start : self.end]
-            self.start, self.end = 0, rest
-        return self._view[self.end :]
+        rest = self.end - self.start
+        if rest and self.start:
+            self._view[:rest] = self._view[self.start : self.end]
+        self.start = 0
+        self.end = rest
+        return self._view[rest:] if rest else self._view
 
     async def fill(self):
         """Wait for more octets behind `end`; False at the end of the stream."""
-        count = await self._connection.readinto(self.room())
-        self.end += count
-        return count > 0
+        channel = self._channel
+        while True:
+            count = channel.read_ahead()
+            if count is not None:
+                if channel.had_its_turn():  # a stream that never runs dry starves nobody
+                    await asyncio.sleep_ms(0)
+                return count > 0
+            await channel.wait_readable()

@@ -87,6 +87,7 @@ class Channel:
         self.peer = connection.peer
         self.reader = LineReader(self, seat.receive)
         self.handshaking = False
+        self._turn = 0  # ticks of its last turn's beginning
         self._read_by = 0
         self._write_by = None
         self._queued = b""
@@ -125,18 +126,32 @@ class Channel:
         self.seat.listening = False
         return line
 
-    async def readinto(self, buffer):
-        """Octets from the client, after telling it all that was queued for it."""
+    def had_its_turn(self):
+        """Whether the session has kept the loop to itself for long enough, or others had it: then
+        it lets them run. Where it seldom waits it asks this now and then.
+        """
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._turn) < limits.TURN:
+            return False
+        self._turn = now
+        return True
+
+    def read_ahead(self):
+        """Octets that have come already go to the reader; how many. 0 at the end of the stream,
+        None when nothing is there.
+        """
+        count = self.connection.read_now(self.reader.room())
+        if count:
+            self.reader.end += count
+        return count
+
+    async def wait_readable(self):
+        """Until `read_ahead` is worth a try, after telling the client all that was queued for it.
+        """
         if self._queued:
             await self.flush()
         self.seat.deadline = self._read_by
-        return await self.connection.readinto(buffer)
-
-    def read_ahead(self):
-        """Octets that have come already go to the reader; how many."""
-        count = self.connection.read_now(self.reader.room()) or 0
-        self.reader.end += count
-        return count
+        await self.connection.wait_readable()
 
     async def start_tls(self, identity, go_ahead=b""):
         """From now on all goes through TLS, once the client has been told `go_ahead`; without it

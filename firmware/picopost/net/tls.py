@@ -103,28 +103,29 @@ class Connection:
             pass  # it had nothing more to say
         return TlsError(_HUNG_UP)
 
-    async def readinto(self, buf):
-        """One to len(buf) octets; 0 at the end of the stream. OSError when the peer vanished.
+    def read_now(self, buf):
+        """One to len(buf) octets; 0 at the end of the stream, None when nothing is there.
 
-        An end without close_notify is an end too: mail that is not complete is not taken. Raises
+        OSError when the peer vanished. An end without close_notify is an end too: mail that is not complete is not taken. Raises
         TlsError for what is no valid record and for the peer's fatal alert.
         """
         wire = self._wire
-        while True:
-            session = self._open_session()
-            wire.begin()
-            try:
-                count = session.readinto(buf)
-            except OSError as error:
-                raise _failure(error, wire)
-            if count is not None:
-                await asyncio.sleep_ms(0)  # one busy client must not starve others
-                return count
+        session = self._open_session()
+        wire.begin()
+        try:
+            count = session.readinto(buf)
+        except OSError as error:
+            raise _failure(error, wire)
+        if count is None:
             if wire.error:
                 raise wire.error
             if wire.ended:
                 return 0
-            await self._wait()
+        return count
+
+    def wait_readable(self):
+        """Awaitable: until `read_now`, which has just returned None, is worth another try."""
+        return self._wait()
 
     async def write(self, buf):
         """All of `buf`, at the peer's pace. OSError when it vanished.

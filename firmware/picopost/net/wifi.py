@@ -44,7 +44,9 @@ class Connection:
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
     def read_now(self, buf):
-        """As `readinto`, but None when nothing is there."""
+        """One to len(buf) octets; 0 at the end of the stream, None when nothing is there. OSError
+        when the peer vanished.
+        """
         return self._socket.readinto(buf)
 
     def write_now(self, buf):
@@ -58,14 +60,6 @@ class Connection:
     def wait_writable(self):
         """Awaitable: until `write_now` is worth a try."""
         return _writable(self._socket)
-
-    async def readinto(self, buf):
-        """One to len(buf) octets; 0 at the end of the stream. OSError when the peer vanished."""
-        while True:
-            await _readable(self._socket)
-            count = self.read_now(buf)
-            if count is not None:
-                return count
 
     async def write(self, buf):
         """All of `buf`, at the peer's pace. OSError when it vanished."""

@@ -17,8 +17,8 @@ _BARE = mboxrd.BARE_LF | mboxrd.BARE_CR
 class Intake:
     """A message that is refused half-way is drained to its end: the client listens only there.
 
-    `delivery` is where it goes; `max_size` octets is what it may have; `ready()` is awaited
-    before each write, so that a busy card holds up nobody else.
+    `delivery` is where it goes; `max_size` octets is what it may have; `volume` is what it lies on,
+    whose card is waited for before each write, so that it holds up nobody else.
 
         failure   the Reply that refuses it, or None so far
         octets    what has come on the wire
@@ -26,31 +26,31 @@ class Intake:
     by the server when the client is too slow; `abort` then, and nothing is kept.
     """
 
-    def __init__(self, channel, delivery, max_size: int, ready, reject_bare: bool):
+    def __init__(self, channel, delivery, max_size: int, volume, reject_bare: bool):
         self._channel = channel
         self._delivery = delivery
         self._max_size = max_size
-        self._ready = ready
+        self._volume = volume
         self._reject_bare = reject_bare
         self.failure = None
         self.octets = 0
 
     async def data(self):
         """All of it, to the end of the mail data."""
-        reader = self._channel.reader
+        channel = self._channel
+        reader = channel.reader
         delivery = self._delivery
         began = time.ticks_ms()
         while True:
             start = reader.start
             reader.start = delivery.feed(reader.buffer, start, reader.end)
             self.octets += reader.start - start
-            self._look()
             if delivery.ended:
                 return
             if delivery.full:
                 await self._spill()
-            else:
-                await _fill(self._channel, began, self.octets)
+            elif not channel.read_ahead():
+                await _fill(channel, began, self.octets)
 
     async def chunk(self, count: int):
         """`count` octets, the next of several chunks."""
@@ -67,9 +67,9 @@ class Intake:
             reader.start = delivery.feed(reader.buffer, start, end)
             octets += reader.start - start
             self.octets += reader.start - start
-            self._look()
             if delivery.full:
                 await self._spill()
+        self._look()
 
     async def finish(self):
         """After the last octet; commits nothing yet. `failure` says what became of it."""
@@ -90,8 +90,14 @@ class Intake:
 
     async def commit(self):
         """Make it safe. Returns the Reply, MAIL_ACCEPTED only when it is."""
-        # Nothing is awaited behind it: a client that hears 421 then would send it again.
-        return await self._guarded(self._delivery.commit) or replies.MAIL_ACCEPTED
+        try:
+            if not self._volume.ready():
+                await self._wait_for_card()
+            # Nothing is awaited behind it: a client that hears 421 then would send it again.
+            self._delivery.commit()
+            return replies.MAIL_ACCEPTED
+        except OSError as error:
+            return self._failed(error)
 
     def abort(self):
         """Nothing of the message remains."""
@@ -106,25 +112,30 @@ class Intake:
                 self.refuse(replies.MAIL_LOOP)
 
     async def _spill(self):
+        self._look()
         if self.failure is None:
-            self.failure = await self._guarded(self._delivery.spill)
-            await asyncio.sleep_ms(0)
+            try:
+                if not self._volume.ready():
+                    await self._wait_for_card()
+                self._delivery.spill()
+            except OSError as error:
+                self.failure = self._failed(error)
+            if self._channel.had_its_turn():
+                await asyncio.sleep_ms(0)
         if self.failure is not None:
             self._delivery.discard()
 
-    async def _guarded(self, step):
-        """Run one step on the card; returns None, or the Reply that its failure deserves."""
+    async def _wait_for_card(self):
         self._channel.expect(limits.CARD_TIME)
-        try:
-            await self._ready()
-            step()
-            return None
-        except OSError as error:
-            self._delivery.abort()
-            full = error.errno == ENOSPC
-            event_log.log("card_full" if full else "card_fault", peer=self._channel.peer,
-                          error=str(error))
-            return replies.CARD_FULL if full else replies.LOCAL_ERROR
+        await self._volume.wait_ready()
+
+    def _failed(self, error):
+        """Nothing is kept after an error of the card; the Reply that it deserves."""
+        self._delivery.abort()
+        full = error.errno == ENOSPC
+        event_log.log("card_full" if full else "card_fault", peer=self._channel.peer,
+                      error=str(error))
+        return replies.CARD_FULL if full else replies.LOCAL_ERROR
 
 
 async def _fill(channel, began: int, octets: int):

@@ -14,6 +14,8 @@ SUCCESS = const(0x32)
 TRANSIENT = const(0x34)
 PERMANENT = const(0x35)
 
+_NO_STATUS = const(0x2D)
+
 READY = b"220 - ready ESMTP picopost"
 # RFC 5321 4.2: after these codes, and in the greeting, the text starts with the server's domain.
 _WITH_DOMAIN = (b"221", b"421")
@@ -105,6 +107,8 @@ def format(reply: bytes, domain: bytes, enhanced: bool) -> bytes:
     RFC 5321 4.2.1: a hyphen after the code of every line but the last. RFC 2034 4: the status
     in every line, where `enhanced`.
     """
+    if enhanced and reply[4] != _NO_STATUS and reply[:3] not in _WITH_DOMAIN and b"\n" not in reply:
+        return reply + b"\r\n"  # as nearly all are
     code, status, text = reply.split(b" ", 2)
     if code in _WITH_DOMAIN or reply is READY:
         text = domain + b" " + text

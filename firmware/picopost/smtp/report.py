@@ -32,7 +32,7 @@ async def write(block, mailbox, hostname, reverse_path, envelope_id, outcomes, h
                   recipient that is reported on: orcpt is ORCPT as it was on the wire (addr-type
                   ";" xtext) or None; reply is None when delivered, or the Reply that refused it
     head          bytes with LF line ends, as `Delivery.head()` gives it; b"": no third part
-    arrival       str, clock.mail_date() of when the message came
+    arrival       octets, clock.mail_date() of when the message came
     ready         awaited before each step on the card, which others run between
 
     Raises OSError when the card or the mailbox fails. Nothing of the report remains then, or, when
@@ -74,7 +74,7 @@ def _report(hostname, reverse_path, envelope_id, outcomes, head, arrival):
     yield (b"From: Mail Delivery System <MAILER-DAEMON@%s>\nTo: <%s>\nSubject: %s\nDate: %s\n"
            b"Message-ID: <%s@%s>\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n%s"
            b"Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n\n"
-           % (hostname, reverse_path, _subject(failed, len(outcomes)), clock.mail_date().encode(),
+           % (hostname, reverse_path, _subject(failed, len(outcomes)), clock.mail_date(),
               token, hostname, wide or wide_head, token))
 
     yield b"--%s\nContent-Type: text/plain; charset=utf-8\n%s\n" % (token, wide)
@@ -89,7 +89,7 @@ def _report(hostname, reverse_path, envelope_id, outcomes, head, arrival):
         token, b"global-" if wide else b"", wide, hostname)
     if envelope_id is not None:
         yield b"Original-Envelope-Id: %s\n" % _decoded(envelope_id)
-    yield b"Arrival-Date: %s\n" % _clean(arrival.encode())
+    yield b"Arrival-Date: %s\n" % _clean(arrival)
     for forward_path, orcpt, reply in outcomes:
         yield _status(forward_path, orcpt, reply)
 

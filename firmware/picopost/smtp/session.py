@@ -133,12 +133,15 @@ class Session:
         What follows AUTH and is no command may be a secret of a client that did not notice that it
         was refused.
         """
+        if not self._logs_in and line.lstrip()[:4].upper() != b"AUTH":
+            self._said = line[:_SHOWN]
+            return
         words = line[:_SHOWN].split(None, 2)
         if words and words[0][:4].upper() == b"AUTH":
             self._logs_in = True
             known = len(words) > 1 and words[1].upper() in MECHANISMS
             self._said = b"AUTH " + words[1] if known else b"AUTH"
-        elif not self._logs_in or dialogue.is_verb(words):
+        elif dialogue.is_verb(words):
             self._said = line[:_SHOWN]
         elif not self._dialogue.authenticating:
             self._said = b"what followed AUTH"

@@ -28,7 +28,7 @@ class Transaction:
             b"%s ([%s])" % (talk.helo, channel.peer.encode()), talk.protocol,
             office.hostname.encode(), recipients[0][1] if talk.accepted == 1 else None,
             chunked, talk.sender is not None)
-        self.intake = Intake(channel, self._delivery, office.max_message_size, office.ready,
+        self.intake = Intake(channel, self._delivery, office.max_message_size, office.volume,
                              reject_bare)
 
     def abort(self):
@@ -132,6 +132,6 @@ class Transaction:
         talk = self._talk
         event_log.log("accepted", peer=self._channel.peer, service=service,
                       octets=self._delivery.octets, sender=talk.reverse_path,
-                      mailbox=",".join([mailbox.name for mailbox in self._mailboxes]))
+                      mailbox=b",".join([mailbox.name.encode() for mailbox in self._mailboxes]))
         for mailbox in self._mailboxes:
             self._office.expire(mailbox.name)

@@ -4,6 +4,8 @@ The text passes through one card block. A message that ends while still in it is
 each mailbox's shared segment; a larger one streams into a segment of its own, block by block.
 """
 
+from micropython import const
+
 from picopost import clock, limits
 from picopost.store import mboxrd_state as mboxrd
 from picopost.store.header_scan import HeaderScan
@@ -13,11 +15,13 @@ try:
 except ImportError:  # no native code for this processor
     from picopost.store.mboxrd import receive
 
+_OVERSHOOT = const(8)  # octets that a call of `receive` may write behind a full block
+_LIMIT = limits.CARD_BLOCK + _OVERSHOOT
 _NO_UID = b"00000000.00000000"
 
 
 class Delivery:
-    """`block` is a bytearray of CARD_BLOCK + 8: what passes the end moves to the start.
+    """`block` is a bytearray of CARD_BLOCK and _OVERSHOOT: what passes the end moves to the start.
 
     octets   size on the wire so far, trace lines included, as POP3 will announce it
     ended    CRLF.CRLF was seen; never with BDAT, where the last chunk's count is the end
@@ -31,6 +35,9 @@ class Delivery:
         """
         self._block = block
         self._view = memoryview(block)
+        self._whole = self._view[: limits.CARD_BLOCK]
+        self._start = self._view[:_OVERSHOOT]
+        self._over = self._view[limits.CARD_BLOCK :]
         self._mailboxes = mailboxes
         self._large = None
         date = clock.now()
@@ -81,8 +88,9 @@ class Delivery:
         """
         state = self._state
         state[mboxrd.SOURCE] = start
-        receive(state, source, end, self._block, limits.CARD_BLOCK + 8)
-        self._scan.look(self._block, state[mboxrd.TARGET])
+        receive(state, source, end, self._block, _LIMIT)
+        if not self._scan.ended:
+            self._scan.look(self._block, state[mboxrd.TARGET])
         return state[mboxrd.SOURCE]
 
     def finish(self):
@@ -137,15 +145,12 @@ class Delivery:
             for mailbox in self._mailboxes:
                 self._large.append(mailbox.begin())
         self._scan.spilled(self._block, limits.CARD_BLOCK)
-        view = self._view
-        whole = view[: limits.CARD_BLOCK]
         for large in self._large:
             if not large.size:
                 self._stamp(large.mailbox, False)
-            large.write(whole)
-        rest = self._state[mboxrd.TARGET] - limits.CARD_BLOCK
-        view[:rest] = view[limits.CARD_BLOCK : limits.CARD_BLOCK + rest]
-        self._state[mboxrd.TARGET] = rest
+            large.write(self._whole)
+        self._start[:] = self._over
+        self._state[mboxrd.TARGET] -= limits.CARD_BLOCK
 
     def commit(self):
         """The last of it, and the records. When this returns, the message is safe for everybody.
