@@ -40,6 +40,15 @@ MAX_POP3_LINE = const(255)
 # 1939 7), CRLF. A listing is sent in buffers that have this much room left for each line.
 MAX_POP3_LISTING_LINE = const(83)
 
+# Clients that wait for a seat, without a word so far: RFC 5321 4.5.3.2.1 has them wait five minutes
+# for a greeting, and devices do wait, while few come again after a 421. So long at most:
+SEAT_WAIT = const(15_000)
+# Between two looks of the first of them whether a seat is free.
+SEAT_LOOK = const(10)
+# So many at once: with lwIP that makes eight clients; of the W5500's seven sockets for TCP one is
+# left to listen, so that one more hears why there is no room.
+WIFI_WAITING = const(3)
+WIZNET_WAITING = const(1)
 # Connections that are being told why they get no session, each for CLOSING at most; one more is
 # dropped without a word.
 MAX_REFUSALS = const(4)

@@ -117,6 +117,7 @@ class Link:
 
     def __init__(self, seats):
         self.max_sessions = seats
+        self.max_waiting = 0
         self._handlers = {}
 
     def serve(self, port, handler):
@@ -158,12 +159,8 @@ class Connection:
         self._octets = self._octets[count:]
         return count
 
-    async def readinto(self, buf):
-        while True:
-            count = self.read_now(buf)
-            if count is not None:
-                return count
-            await self._arrived.wait()
+    def wait_readable(self):
+        return self._arrived.wait()
 
     async def write(self, octets):
         self.answers.append((hashes, bytes(octets)))

@@ -12,6 +12,7 @@ from picopost.net.server import Channel, Server, Service
 
 class Link:
     max_sessions = 2
+    max_waiting = 1
     def serve(self, port, handler):
         self.handler = handler
 
@@ -26,7 +27,7 @@ class Connection:
         if self._write:
             raise self._write
         self.words += bytes(octets)
-    async def readinto(self, buf):
+    def read_now(self, buf):
         return 0
     async def close(self):
         self.open = False
@@ -210,3 +211,41 @@ words, still = asyncio.run(crowd(7))
     bound = vm.eval("limits.MAX_REFUSALS")
     assert vm.eval("words") == [b"crowded"] * bound + [b""] * (7 - bound)
     assert not any(vm.eval("still"))
+
+
+def test_who_finds_no_seat_waits_for_one(vm):
+    """The first to come first; no more than there is room for, and not for ever."""
+    vm.exec("""
+service.made = service.run = service.release = None
+service.sessions = lambda peer: 9
+waited = []
+class Slow(Session):
+    async def run(self):
+        waited.append(len(server._waiting))
+        await turn.wait()
+service.start = lambda channel: Slow(None, None)
+turn = None
+
+async def crowd(wait):
+    global turn
+    turn = asyncio.Event()
+    limits.SEAT_WAIT = wait
+    connections = [Connection() for _ in range(4)]
+    tasks = [asyncio.create_task(link.handler(each)) for each in connections]
+    while len(server._taken) < 2 or server._waiting and wait < 0:
+        await asyncio.sleep_ms(0)
+    await tasks[3]
+    words = [each.words for each in connections]
+    turn.set()
+    for task in tasks:
+        await task
+    return words, [each.open for each in connections]
+most = limits.SEAT_WAIT
+""")
+    refused = [b"", b"", b"", b"busy"]
+    assert vm.eval("asyncio.run(crowd(most))") == (refused, [False] * 4)
+    assert vm.eval("waited") == [0, 0, 0]
+    vm.exec("waited.clear()")
+    assert vm.eval("asyncio.run(crowd(-1))") == ([b"", b"", b"busy", b"busy"], [False] * 4)
+    assert vm.eval("(len(waited), len(server._free), len(server._waiting))") == (2, 2, 0)
+    vm.exec("limits.SEAT_WAIT = most\ndel service.start")

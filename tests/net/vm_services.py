@@ -43,15 +43,25 @@ def met(service, error):
     events.append((service, error.errno))
 
 
+async def read(connection, buf):
+    """One to len(buf) octets; 0 at the end of the stream. As a session reads."""
+    while True:
+        count = connection.read_now(buf)
+        if count is not None:
+            await asyncio.sleep_ms(0)
+            return count
+        await connection.wait_readable()
+
+
 async def echo(connection):
     """Give everything back, until the client's end of stream."""
     buf = bytearray(2048)
     view = memoryview(buf)
     try:
-        count = await connection.readinto(buf)
+        count = await read(connection, buf)
         while count:
             await connection.write(view[:count])
-            count = await connection.readinto(buf)
+            count = await read(connection, buf)
         await connection.close()
         events.append(("echo", "closed"))
     except OSError as error:
@@ -78,11 +88,11 @@ async def sink(connection):
     view = memoryview(buf)
     check = octets = 0
     try:
-        count = await connection.readinto(buf)
+        count = await read(connection, buf)
         while count:
             check = binascii.crc32(view[:count], check)
             octets += count
-            count = await connection.readinto(buf)
+            count = await read(connection, buf)
         await connection.write(b"%d %d" % (octets, check))
         await connection.close()
     except OSError as error:
@@ -93,12 +103,12 @@ async def hold(connection):
     """Be cancelled: while reading first, or while writing if the client sends a `w`."""
     buf = bytearray(1)
     try:
-        if await connection.readinto(buf) and buf == b"w":
+        if await read(connection, buf) and buf == b"w":
             asyncio.create_task(cancel(asyncio.current_task()))
             await connection.write(PATTERN * 100)
         else:
             asyncio.create_task(cancel(asyncio.current_task()))
-            await connection.readinto(buf)
+            await read(connection, buf)
         events.append(("hold", "not cancelled"))
     except asyncio.CancelledError:
         events.append(("hold", "cancelled"))
@@ -118,18 +128,18 @@ async def cancel(task):
 
 async def forget(connection):
     """Leave without close()."""
-    await connection.readinto(bytearray(1))
+    await read(connection, bytearray(1))
 
 
 async def fail(connection):
     """Go wrong with an error that nobody expects."""
-    await connection.readinto(bytearray(1))
+    await read(connection, bytearray(1))
     raise ValueError("as the test wants it")
 
 
 async def leave(connection):
     """Vanish at the first octet."""
-    await connection.readinto(bytearray(1))
+    await read(connection, bytearray(1))
     connection.abort()
 
 
@@ -138,10 +148,10 @@ async def control(connection):
     buf = bytearray(512)
     view = memoryview(buf)
     try:
-        count = await connection.readinto(buf)
+        count = await read(connection, buf)
         while count:
             await connection.write(repr(eval(bytes(view[:count]).decode())) + "\n")
-            count = await connection.readinto(buf)
+            count = await read(connection, buf)
         await connection.close()
         quit.set()
     except OSError as error:

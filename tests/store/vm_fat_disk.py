@@ -8,8 +8,8 @@ ZEROS = bytes(512)
 
 
 class Disk:
-    """A card of `blocks` blocks. `writes` are (block, old, new), `syncs` the places in between where
-    all of them are on the card: as with the driver each write waits for the one before it.
+    """A card of `blocks` blocks. `writes` are (block, old, new), `syncs` the places in between
+    where all of them are on the card: as with the driver each write waits for the one before it.
 
     What the card holds is `base`; while `top` is a dict, it lies over it and takes the writes.
     """

@@ -219,12 +219,13 @@ def _tell_of(error, channel, service):
 
 
 class Server:
-    """Gives each connection a seat and a session, or a clear refusal."""
+    """Gives each connection a seat and a session, at once or after a while, or a clear refusal."""
 
     def __init__(self, link):
         self.link = link
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
+        self._waiting = []  # connections, the first to come first
         self._refusing = 0
 
     @property
@@ -244,20 +245,38 @@ class Server:
         if refusal:
             return refusal
         most = service.sessions(connection.peer)
-        if sum([seat.peer == connection.peer for seat in self._taken]) >= most:
+        if sum([each.peer == connection.peer for each in self._taken + self._waiting]) >= most:
             return (service.crowded, "its address has %d sessions already: see the settings "
                     "sessions_per_address and clients" % most)
-        if not self._free:
-            return service.busy, "all %d sessions are in use" % self.link.max_sessions
+        if not self._free or self._waiting:
+            if len(self._waiting) == self.link.max_waiting:
+                return service.busy, "all sessions are in use, and %d wait" % len(self._waiting)
         return None
+
+    async def _seat(self, connection):
+        """A free seat as soon as it is this connection's turn; None when that takes too long."""
+        if self._free and not self._waiting:
+            return self._free.pop()
+        waiting = self._waiting
+        waiting.append(connection)
+        try:
+            deadline = time.ticks_add(time.ticks_ms(), limits.SEAT_WAIT)
+            while not self._free or waiting[0] is not connection:
+                if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+                    return None
+                await asyncio.sleep_ms(limits.SEAT_LOOK)
+            return self._free.pop()
+        finally:
+            waiting.remove(connection)
 
     async def _handle(self, connection, service):
         refusal = self._refusal(connection, service)
-        if refusal:
-            event_log.log("refused", peer=connection.peer, service=service.name, why=refusal[1])
-            await self._refuse(connection, refusal[0])
+        seat = None if refusal else await self._seat(connection)
+        if not seat:
+            words, why = refusal or (service.busy, "all sessions were in use for too long")
+            event_log.log("refused", peer=connection.peer, service=service.name, why=why)
+            await self._refuse(connection, words)
             return
-        seat = self._free.pop()
         self._taken.append(seat)
         channel = None
         why = "fault"

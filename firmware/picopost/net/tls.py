@@ -106,8 +106,9 @@ class Connection:
     def read_now(self, buf):
         """One to len(buf) octets; 0 at the end of the stream, None when nothing is there.
 
-        OSError when the peer vanished. An end without close_notify is an end too: mail that is not complete is not taken. Raises
-        TlsError for what is no valid record and for the peer's fatal alert.
+        OSError when the peer vanished. An end without close_notify is an end too: mail that is not
+        complete is not taken. Raises TlsError for what is no valid record and for the peer's fatal
+        alert.
         """
         wire = self._wire
         session = self._open_session()

@@ -85,6 +85,7 @@ class Link:
     """`settings["wifi"]` says which network; lwIP's listeners survive its loss and return."""
 
     max_sessions = limits.WIFI_SESSIONS
+    max_waiting = limits.WIFI_WAITING
 
     def __init__(self, board, settings):
         self.address = ""

@@ -38,6 +38,7 @@ class Link:
     """
 
     max_sessions = limits.WIZNET_SESSIONS
+    max_waiting = limits.WIZNET_WAITING
 
     def __init__(self, board, settings):
         self._board = board["wiznet"]

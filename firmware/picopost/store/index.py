@@ -304,8 +304,10 @@ class Index:
         _owner[1] = sector
 
     def _write(self):
-        """The sector in the buffer goes to the card, past FatFs' window, since it is a whole one; on
-        OSError it is forgotten. No `flush`: the file keeps its size, and its time tells nobody.
+        """The sector in the buffer goes to the card; on OSError it is forgotten.
+
+        Past FatFs' window, since it is a whole one, so no `flush`: the file keeps its size, and its
+        time tells nobody.
         """
         _owner[0] = None
         _owner[2] = False
