@@ -1,0 +1,70 @@
+"""`socket` for the Pico W's link in a lockstep run: the clients are scripts on the host.
+
+Each call is one question over bus 7 (tests/bench/network.py). What it allocates is not counted:
+lwIP has memory of its own.
+"""
+
+import io
+import struct
+
+import meter
+
+SOL_SOCKET = 1
+SO_REUSEADDR = 4
+_POLL, _CLOSE = 3, 4
+
+
+def getaddrinfo(host, port, *more):
+    return [(2, 1, 0, "", (host, port))]
+
+
+class socket(io.IOBase):
+    def __init__(self, number=0):
+        self._number = number
+        self._port = 0
+
+    def setsockopt(self, *option):
+        pass
+
+    def setblocking(self, blocking):
+        pass
+
+    def bind(self, address):
+        self._port = address[1]
+
+    def listen(self, backlog):
+        self._number = meter.ask(b"L", 0, self._port)
+
+    def accept(self):
+        number = meter.ask(b"A", self._number)
+        if not number:
+            raise OSError(11)
+        return socket(number), ("192.168.77.20", 50_000)
+
+    def readinto(self, buf):
+        mark = meter.pause()
+        count = meter.ask(b"R", self._number, len(buf))
+        if count > 0:
+            meter.spi.readinto(memoryview(buf)[:count])
+        meter.resume(mark)
+        return None if count < 0 else count
+
+    def write(self, buf):
+        mark = meter.pause()
+        meter.ask(b"W", self._number, len(buf))
+        meter.spi.write(buf)
+        meter.resume(mark)
+        return len(buf)
+
+    def ioctl(self, request, argument):
+        mark = meter.pause()
+        result = -22
+        if request == _POLL:
+            result = meter.ask(b"P", self._number) & argument
+        elif request == _CLOSE:
+            result = meter.ask(b"C", self._number)
+        meter.resume(mark)
+        return result
+
+    def close(self):
+        self.ioctl(_CLOSE, 0)
