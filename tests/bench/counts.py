@@ -169,7 +169,7 @@ class Run:
         self._before = now
         self._label, port, script = self._sessions.pop(0)
         self._network.knock(Client(port, script))
-        return 1
+        return port
 
 
 # --- figures ----------------------------------------------------------------------------------

@@ -188,7 +188,6 @@ class ScriptPort:
 
     def __init__(self, on_mark: Callable[[bytes, int, int, int], int]):
         self._on_mark = on_mark
-        self._listeners: dict[int, int] = {}  # number -> port
         self._clients: dict[int, Client] = {}
         self._knocking: list[Client] = []
         self._numbers = 0
@@ -222,23 +221,11 @@ class ScriptPort:
         return struct.pack("<i", answer).ljust(len(data), b"\0")
 
     def _socket(self, what: bytes, number: int, value: int) -> int:
-        if what == b"L":
-            self._numbers += 1
-            self._listeners[self._numbers] = value
-            return self._numbers
         if what == b"A":
-            client = self._knocks(number)
-            if client is None:
-                return 0
-            self._knocking.remove(client)
-            self._numbers = self._numbers % 255 + 1
-            while self._numbers in self._listeners or self._numbers in self._clients:
-                self._numbers = self._numbers % 255 + 1
-            self._clients[self._numbers] = client
+            self._numbers += 1
+            self._clients[self._numbers] = self._knocking.pop(0)
             return self._numbers
         if what == b"P":
-            if number in self._listeners:
-                return 1 if self._knocks(number) else 0
             client = self._clients.get(number)
             return 4 | client.readable if client else 0
         if what == b"C":
@@ -253,9 +240,3 @@ class ScriptPort:
             return -1
         self._coming = data
         return len(data)
-
-    def _knocks(self, listener: int) -> Client | None:
-        for client in self._knocking:
-            if client.port == self._listeners[listener]:
-                return client
-        return None

@@ -50,11 +50,32 @@ async def _conduct():
     while idle:  # milliseconds to do nothing; then sessions, one after another
         await asyncio.sleep_ms(idle)
         idle = meter.ask(b"M")
-    while meter.ask(b"S"):
+    while True:
+        meter.knocking = meter.ask(b"S")
+        if not meter.knocking:
+            raise appliance.Stop
         await _next()
         await asyncio.sleep_ms(1)
         meter.ask(b"M")
-    raise appliance.Stop
+
+
+class _Poller:
+    """select.poll for scripted sockets: the VM's own sleeps a millisecond before it asks one."""
+
+    def __init__(self):
+        self._streams = {}
+
+    def register(self, stream, events):
+        self._streams[id(stream)] = stream, events
+
+    modify = register
+
+    def unregister(self, stream):
+        del self._streams[id(stream)]
+
+    def ipoll(self, milliseconds):
+        found = [(stream, stream.ioctl(3, events)) for stream, events in self._streams.values()]
+        return [pair for pair in found if pair[1]]
 
 
 def _wait(queue, milliseconds):
@@ -83,6 +104,7 @@ def _count_polls():
 
 _original_log, event_log.log = event_log.log, _log
 _original_wait, core.IOQueue.wait_io_event = core.IOQueue.wait_io_event, _wait
+core._io_queue.poller = _Poller()
 appliance._console = _conduct
 
 

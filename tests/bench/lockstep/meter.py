@@ -15,6 +15,7 @@ _CALL_US = 30  # of an SPI call on an RP2040, 15 to 50 measured, whatever its le
 
 _excluded = 0  # allocated octets that no board would allocate
 polls = 0  # of the W5500's news
+knocking = 0  # the port of the client that waits to be accepted
 
 _Pin = machine.Pin
 _SPI = machine.SPI
