@@ -109,7 +109,8 @@ def _pop3(numbers: range) -> Script:
 
 class Run:
     """One board that plays sessions; `costs[label]` is what each of them added, `idle` a minute
-    without any. `sizes` are the octets on the card of each letter, in the order of their coming.
+    without any. Only the latter has the looks whether the card is still there, one a second.
+    `sizes` are the octets on the card of each letter, in the order of their coming.
     """
 
     def __init__(self, name: str, folder: Path, sessions: list[tuple[str, int, Script]]):
@@ -119,6 +120,7 @@ class Run:
         self._board = boards.load(name)
         self._label = ""
         self._before: Cost = {}
+        self._probed: Cost = {}  # when the look at the card began
         flash = folder / "flash"
         prepare_flash(flash, self._board, _SETTINGS, [accounts.line("girl", "pw")])
         image = CardImage.create(folder / "card.img")
@@ -167,16 +169,25 @@ class Run:
     def _mark(self, what: bytes, allocated: int, polls: int, clock: int) -> int:
         """The VM tells how far it is; the answer is what is next."""
         now = self._counters(allocated, polls)
-        added = {name: now[name] - self._before.get(name, 0) for name in now}
-        if what == b"M" and not self._before:
+        if what == b"B":
+            self._probed = now
+        elif what == b"E":
+            if self._label:
+                for name in now:
+                    self._before[name] += now[name] - self._probed[name]
+        elif what == b"S":
+            return self._next(now)
+        elif self._label:
+            self.costs[self._label] = _minus(now, self._before)
+        elif self._before:
+            self.idle = _minus(now, self._before)
+        else:
             self._before = now
             return _IDLE_MS
-        if what == b"M":
-            if self._label:
-                self.costs[self._label] = added
-            else:
-                self.idle = added
-            return 0
+        return 0
+
+    def _next(self, now: Cost) -> int:
+        """Let the next client come; the port at which it knocks, 0 when all have been."""
         if not self._sessions:
             return 0
         self._before = now

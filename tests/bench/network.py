@@ -214,7 +214,7 @@ class ScriptPort:
             return data
         code, number, _, value, allocated, polls, clock = self.FRAME.unpack(data)
         what = bytes((code,))
-        if what in b"MS":
+        if what in b"BEMS":
             answer = self._on_mark(what, allocated, polls, clock)
         else:
             answer = self._socket(what, number, value)

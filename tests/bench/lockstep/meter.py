@@ -75,12 +75,16 @@ _frame = bytearray(struct.calcsize(_FRAME))
 _reply = bytearray(len(_frame))
 
 
+def _exchange(what, number, value, mark):
+    struct.pack_into(_FRAME, _frame, 0, what[0], number, 0, value, mark, polls, time.elapsed())
+    spi.write_readinto(_frame, _reply)
+    return struct.unpack_from("<i", _reply)[0]
+
+
 def ask(what, number=0, value=0):
     """One question to the script on the host; returns its answer, a number."""
+    # A call with so many arguments and variables takes room of the heap: it is the inner one.
     mark = mem_total() - _excluded
-    struct.pack_into(_FRAME, _frame, 0, what[0], number, 0, value, mark, polls,
-                     time.elapsed())
-    spi.write_readinto(_frame, _reply)
-    answer = struct.unpack_from("<i", _reply)[0]
+    answer = _exchange(what, number, value, mark)
     resume(mark)
     return answer
