@@ -24,6 +24,7 @@ from host_tools.emulator.chips.sd_card import SDCard
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.radio import Radio
 from host_tools.firmware_build import BUILD, vm_arch
+from tests.bench import work
 from tests.bench.network import (
     Client,
     Script,
@@ -56,11 +57,14 @@ _SETTINGS = {
     "address": {"address": "192.168.77.9", "netmask": "255.255.255.0",
                 "gateway": "192.168.77.1", "dns": "192.168.77.1"},
 }
-# Columns: SPI calls and octets by bus, blocks of the card, octets that the firmware allocates.
+# Columns: SPI calls and octets by bus, blocks of the card, octets that the firmware allocates,
+# steps of asyncio's tasks, calls that the firmware's Python makes (see work.py).
 CALLS, OCTETS = "SPI calls, %s", "SPI octets, %s"
 BUSES = {0: "W5500", 1: "card"}
 WRITTEN, READ, ALLOCATED = "blocks written", "blocks read", "octets allocated"
-POLLS = "polls"
+TURNS, CALLS_MADE, POLLS = "turns of the loop", "calls", "polls"
+_COLUMNS = (*(CALLS % bus for bus in BUSES.values()), *(OCTETS % bus for bus in BUSES.values()),
+            WRITTEN, READ, ALLOCATED, TURNS, CALLS_MADE)
 
 Cost = dict[str, float]
 
@@ -111,12 +115,15 @@ class Run:
     """One board that plays sessions; `costs[label]` is what each of them added, `idle` a minute
     without any. Only the latter has the looks whether the card is still there, one a second.
     `sizes` are the octets on the card of each letter, in the order of their coming.
+    `instrumented`: firmware that counts its calls instead of what it allocates.
     """
 
-    def __init__(self, name: str, folder: Path, sessions: list[tuple[str, int, Script]]):
+    def __init__(self, name: str, folder: Path, sessions: list[tuple[str, int, Script]],
+                 instrumented: Path | None = None):
         self.costs: dict[str, Cost] = {}
         self.idle: Cost = {}
         self._sessions = sessions
+        self._instrumented = instrumented
         self._board = boards.load(name)
         self._label = ""
         self._before: Cost = {}
@@ -153,22 +160,27 @@ class Run:
     def _play(self, flash: Path) -> None:
         vm = self._bench.vm
         vm.exec(f"import os, sys; os.chdir({str(flash)!r})")
+        if self._instrumented:
+            vm.exec(f"sys.path.insert(0, {str(self._instrumented)!r})")
         vm.exec(f"sys.path.insert(0, {str(_LOCKSTEP)!r})")  # before the device modules
         vm.exec("import meter, conductor")
         vm.exec(f"conductor.play({self._board!r})")
 
-    def _counters(self, allocated: int, polls: int) -> Cost:
+    def _counters(self, allocated: int, polls: int, turns: int, calls: int) -> Cost:
         counters = {ALLOCATED: allocated, WRITTEN: self.card.counters.blocks_written,
-                    READ: self.card.counters.blocks_read, POLLS: polls}
+                    READ: self.card.counters.blocks_read, TURNS: turns, POLLS: polls}
+        if self._instrumented:
+            del counters[ALLOCATED]  # it has more to allocate
+            counters[CALLS_MADE] = calls
         for number, bus in self._bench.buses.items():
             if number in BUSES:
                 counters[CALLS % BUSES[number]] = bus.transfers
                 counters[OCTETS % BUSES[number]] = bus.octets
         return counters
 
-    def _mark(self, what: bytes, allocated: int, polls: int, clock: int) -> int:
+    def _mark(self, what: bytes, *counted: int) -> int:
         """The VM tells how far it is; the answer is what is next."""
-        now = self._counters(allocated, polls)
+        now = self._counters(*counted)
         if what == b"B":
             self._probed = now
         elif what == b"E":
@@ -211,8 +223,12 @@ def _mean(costs: list[Cost]) -> Cost:
     return {name: sum(cost[name] for cost in costs) / len(costs) for name in costs[0]}
 
 
-def measure(board: str, megabytes: tuple[int, ...] = (1, 5)) -> dict[str, Cost]:
-    """Figures of one board: what was done -> column -> figure. Takes some 15 s."""
+def measure(board: str, megabytes: tuple[int, ...] = (1, 5),
+            instrumented: Path | None = None) -> dict[str, Cost]:
+    """Figures of one board: what was done -> column -> figure. Takes some 15 s.
+
+    `instrumented`: see Run.
+    """
     letters = {size: text(size << 20) for size in megabytes}
     sessions = [("", _SMTP, _smtp([text(2 * _KB)])), ("", _POP3, _pop3(range(1, 2)))]
     sessions = [(f"warm {i}", port, script) for i, (_, port, script) in enumerate(sessions)]
@@ -227,7 +243,7 @@ def measure(board: str, megabytes: tuple[int, ...] = (1, 5)) -> dict[str, Cost]:
     first = len(letters) + 2
     sessions += [("out 2 KB", _POP3, _pop3(range(first, first + _FETCHES)))]
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(board, Path(folder), sessions)
+        run = Run(board, Path(folder), sessions, instrumented)
     costs = run.costs
     smtp = _mean([costs[f"smtp {i}"] for i in range(_SESSIONS)])
     pop3 = _mean([costs[f"pop3 {i}"] for i in range(_SESSIONS)])
@@ -259,7 +275,7 @@ def table(results: dict[str, dict[str, Cost]]) -> str:
     """All figures as Markdown."""
     lines = []
     for board, rows in results.items():
-        names = sorted({name for cost in rows.values() for name in cost}, reverse=True)
+        names = [name for name in _COLUMNS if any(name in cost for cost in rows.values())]
         lines += [f"| {board} | " + " | ".join(names) + " |",
                   "|---" + "|--:" * len(names) + "|"]
         for what, cost in rows.items():
@@ -272,6 +288,11 @@ def table(results: dict[str, dict[str, Cost]]) -> str:
 def section(folder: Path = BUILD / "bench") -> str:
     """Measure every board; write bus.md and bus.json to `folder`; returns the Markdown."""
     results = {board: measure(board) for board in BOARDS}
+    instrumented = work.build(folder / "instrumented")
+    for board, rows in results.items():
+        for what, cost in measure(board, (1,), instrumented).items():
+            if CALLS_MADE in cost:
+                rows[what][CALLS_MADE] = cost[CALLS_MADE]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bus.md").write_text(table(results))
     (folder / "bus.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -281,14 +302,15 @@ def section(folder: Path = BUILD / "bench") -> str:
 def worse(found: dict[str, Cost], baseline: dict[str, Cost]) -> list[str]:
     """A line for each figure of one board that is more than TOLERANCE above the baseline.
 
-    What is allocated depends on the VM's native code: it is compared where there is some.
+    What is allocated depends on the VM's native code: it is compared where there is some. Calls
+    take a run of their own, and are not compared.
     """
     lines = []
     for what, costs in baseline.items():
         for name, was in costs.items():
-            now = found[what][name]
-            if name == ALLOCATED and vm_arch() is None:
+            if name == ALLOCATED and vm_arch() is None or name == CALLS_MADE:
                 continue
+            now = found[what][name]
             if now > was + abs(was) * TOLERANCE + 1e-6:
                 lines.append(f"{what}: {name}: {now:g}, the baseline has {was:g}")
     return lines

@@ -180,13 +180,13 @@ class ScriptedLan:
 class ScriptPort:
     """The pseudo chip on bus 7: marks of the run, and the sockets of a board without W5500.
 
-    `on_mark(what, allocated, polls, microseconds)` returns the answer to a mark. The frames are
+    `on_mark(what, allocated, polls, turns, calls)` returns the answer to a mark. The frames are
     those of tests/bench/lockstep/meter.py.
     """
 
-    FRAME = struct.Struct("<BBHIqqq")
+    FRAME = struct.Struct("<BBHIqqqq")
 
-    def __init__(self, on_mark: Callable[[bytes, int, int, int], int]):
+    def __init__(self, on_mark: Callable[[bytes, int, int, int, int], int]):
         self._on_mark = on_mark
         self._clients: dict[int, Client] = {}
         self._knocking: list[Client] = []
@@ -212,10 +212,10 @@ class ScriptPort:
         if self._coming:
             data, self._coming = self._coming, b""
             return data
-        code, number, _, value, allocated, polls, clock = self.FRAME.unpack(data)
+        code, number, _, value, *counted = self.FRAME.unpack(data)
         what = bytes((code,))
         if what in b"BEMS":
-            answer = self._on_mark(what, allocated, polls, clock)
+            answer = self._on_mark(what, *counted)
         else:
             answer = self._socket(what, number, value)
         return struct.pack("<i", answer).ljust(len(data), b"\0")

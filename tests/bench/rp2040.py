@@ -33,6 +33,7 @@ PROBE = Path(__file__).with_name("rp2040_probe.py")
 _MODULES = ("__init__", "net/__init__", "net/w5500", "store/__init__", "store/crc",
             "store/crc_viper", "store/mboxrd_state", "store/mboxrd_viper", "store/sd_bus",
             "store/sd_card", "store/sd_identify")
+_BOOT = 300  # s until the REPL answers; an emulated second takes 18
 _PIECE = 768  # octets in one command of the REPL
 # A file system in the heap, for modules that are gone with the next reset.
 _RAM_DISK = '''
@@ -138,7 +139,9 @@ def in_image(image: Path) -> dict[str, float]:
                 raise SystemExit(f"in the image: {error.decode(errors='replace')}")
             return out
 
-        async with MicroPythonDevice(board=spec) as device:
+        device = MicroPythonDevice(board=spec)
+        try:
+            await device.astart(timeout=_BOOT)
             # Its USB host floods the guest with interrupts otherwise.
             device.mcu.usb_ctrl.read_delay_microseconds = 1000
             for statement in upload(RP2040_ARCH):
@@ -146,6 +149,8 @@ def in_image(image: Path) -> dict[str, float]:
             out = await say(device, "import rp2040_probe\n"
                                     f"rp2040_probe.probe({board!r}, {MARK_PIN})")
             return out.decode().splitlines()
+        finally:
+            device.stop()
 
     with tempfile.TemporaryDirectory() as folder:
         *wires, lan = wiring(board, Path(folder))
@@ -179,6 +184,8 @@ def main(say: Callable[[str], None] = print) -> None:
         else:
             say("without --image FILE.uf2: the kernels alone. What drivers and calls cost needs "
                 "MicroPython's image for the Pico, from micropython.org.")
+    except (ValueError, TimeoutError) as error:
+        raise SystemExit(f"{image} does not come up: {error}") from None
     except ImportError as error:
         raise SystemExit(f"{error}: pip install -r tests/requirements-rp2040.txt") from None
 

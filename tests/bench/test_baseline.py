@@ -35,6 +35,8 @@ def test_a_figure_that_is_worse_is_found(monkeypatch):
     rows = BASELINE["pico_w5500"]
     for what, costs in rows.items():
         for name, was in costs.items():
+            if name == counts.CALLS_MADE:
+                continue
             other = copy.deepcopy(rows)
             other[what][name] = was + abs(was) * 0.051 + 0.001
             assert len(counts.worse(other, rows)) == 1, (what, name)

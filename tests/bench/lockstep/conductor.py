@@ -81,6 +81,7 @@ class _Poller:
 
 def _wait(queue, milliseconds):
     mark = meter.pause()
+    meter.turns += 1
     _original_wait(queue, 0)
     task = core._task_queue.peek()
     if task:

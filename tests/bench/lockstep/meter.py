@@ -10,11 +10,13 @@ import time
 import machine
 from micropython import mem_total
 
-_FRAME = "<BBHIqqq"  # what, number, 0, value, allocated, polls, microseconds
+_FRAME = "<BBHIqqqq"  # what, number, 0, value, allocated, polls, turns, calls
 _CALL_US = 30  # of an SPI call on an RP2040, 15 to 50 measured, whatever its length
 
 _excluded = 0  # allocated octets that no board would allocate
 polls = 0  # of the W5500's news
+turns = 0  # of the asyncio loop: steps of tasks
+calls = 0  # in firmware that was instrumented for it (tests/bench/work.py)
 knocking = 0  # the port of the client that waits to be accepted
 
 _Pin = machine.Pin
@@ -76,7 +78,7 @@ _reply = bytearray(len(_frame))
 
 
 def _exchange(what, number, value, mark):
-    struct.pack_into(_FRAME, _frame, 0, what[0], number, 0, value, mark, polls, time.elapsed())
+    struct.pack_into(_FRAME, _frame, 0, what[0], number, 0, value, mark, polls, turns, calls)
     spi.write_readinto(_frame, _reply)
     return struct.unpack_from("<i", _reply)[0]
 

@@ -26,11 +26,6 @@ def pass_ms(milliseconds):
     _us += milliseconds * 1000
 
 
-def elapsed():
-    """Microseconds since the start."""
-    return _us
-
-
 def ticks_us():
     return _START + _us
 
