@@ -16,7 +16,6 @@ import binascii
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import boards
@@ -168,26 +167,32 @@ def table(figures: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def main(say: Callable[[str], None] = print) -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.rp2040", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--image", type=Path, default=os.environ.get("PICOPOST_UF2"),
-                        help="a .uf2 of MicroPython for the RP2040, or PICOPOST_UF2")
-    arguments = parser.parse_args()
-    image = Path(arguments.image) if arguments.image else None
+def section(image: Path | None = None) -> str:
+    """The figures as Markdown. Raises SystemExit, which says what is missing: rp2040py, the image,
+    or an image that comes up."""
     if image and not image.is_file():
         raise SystemExit(f"there is no image {image}")
     try:
-        say(table(kernels.measure()))
+        lines = [table(kernels.measure())]
         if image:
-            say(table(in_image(image)))
+            lines.append(table(in_image(image)))
         else:
-            say("without --image FILE.uf2: the kernels alone. What drivers and calls cost needs "
-                "MicroPython's image for the Pico, from micropython.org.")
+            lines.append("Without an image (--image FILE.uf2, PICOPOST_UF2): the kernels alone. "
+                         "What drivers and calls cost needs MicroPython's for the Pico.")
     except (ValueError, TimeoutError) as error:
         raise SystemExit(f"{image} does not come up: {error}") from None
     except ImportError as error:
         raise SystemExit(f"{error}: pip install -r tests/requirements-rp2040.txt") from None
+    return "\n\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.rp2040", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--image", type=Path, default=os.environ.get("PICOPOST_UF2"),
+                        help="a .uf2 of MicroPython for the RP2040, or PICOPOST_UF2")
+    image = parser.parse_args().image
+    print(section(Path(image) if image else None))
 
 
 if __name__ == "__main__":

@@ -109,6 +109,14 @@ def test_the_probe_runs(tmp_path):
     assert all(octets) and octets[4] == 4096
 
 
+def test_what_is_missing_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="there is no image"):
+        rp2040.section(tmp_path / "none.uf2")
+    (tmp_path / "no.uf2").write_bytes(bytes(512))
+    with pytest.raises(SystemExit, match="rp2040py|does not come up"):
+        rp2040.section(tmp_path / "no.uf2")
+
+
 def test_the_kernels_code_is_found():
     sizes = [len(code) for code in kernels.viper_code(
         kernels.FIRMWARE / "picopost" / "store" / "mboxrd_viper.py")]
