@@ -165,7 +165,7 @@ async def _serve(board, settings, known):
         _tell_of_logins(settings, identity)
         gc.collect()
         # From here on little stays for long, and a collection costs as much as a delivery.
-        gc.threshold(gc.mem_free() // 2)
+        gc.threshold(gc.mem_free() * 3 // 4)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)

@@ -265,8 +265,10 @@ class Dialogue:
     def _hello(self, argument: bytes, extended: bool) -> None:
         # RFC 5321 4.1.4 forbids to refuse a client for the name that it gives. Many give none
         # that the grammar knows: spaces, underscores, a bare address, or nothing at all.
-        self.helo = bytes(octet if octet in _HELO_OCTETS else 0x3F
-                          for octet in argument[:limits.MAX_DOMAIN]) or b"unknown"
+        name = argument[:limits.MAX_DOMAIN] or b"unknown"
+        if name.strip(_HELO_OCTETS):
+            name = bytes([octet if octet in _HELO_OCTETS else 0x3F for octet in name])
+        self.helo = name
         self.extended = extended
         self._clear(_READY)
 

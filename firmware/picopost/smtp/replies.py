@@ -113,8 +113,9 @@ def format(reply: bytes, domain: bytes, enhanced: bool) -> bytes:
     if code in _WITH_DOMAIN or reply is READY:
         text = domain + b" " + text
     status = status + b" " if enhanced and status != b"-" else b""
-    lines = text.split(b"\n")
-    octets = b""
-    for line in lines[:-1]:
-        octets += b"%s-%s%s\r\n" % (code, status, line)
-    return octets + b"%s %s%s\r\n" % (code, status, lines[-1])
+    last = text.rfind(b"\n")
+    if last < 0:
+        return b"%s %s%s\r\n" % (code, status, text)
+    first = b"%s-%s" % (code, status)
+    return b"%s%s\r\n%s %s%s\r\n" % (
+        first, text[:last].replace(b"\n", b"\r\n" + first), code, status, text[last + 1 :])

@@ -97,6 +97,14 @@ class Guard:
 
     def writeblocks(self, block, buf):
         """Write `buf`, a multiple of 512 octets, from block number `block` on."""
+        # Nearly all are data that the journal does not speak of.
+        if block < self._data or self.structural or self._provisional or (
+                block <= self._named < block + len(buf) // _BLOCK):
+            self._write_with_care(block, buf)
+        else:
+            self._card.writeblocks(block, buf)
+
+    def _write_with_care(self, block, buf):
         single = len(buf) == _BLOCK
         mirror = self._mirror <= block < self._root
         if not mirror:
