@@ -23,6 +23,10 @@ FatFs links a new cluster to a directory before it clears it; a cut in between w
 data to be read as entries. So the journal's word on the first FAT is provisional while
 `structural` is up: as long as nothing but zeros follows, `mount` takes that write back.
 
+FAT32's FSINFO block is a hint, as the specification says: how many clusters are free, and where to
+look for one. FatFs would write it each time that it takes a cluster. Here it is written when there
+is time, by `tidy`.
+
 What a computer changed meanwhile stays: `mount` repairs a block only where each octet is one of
 the two that the journal knows, and the rest of the block is as it was.
 
@@ -52,6 +56,7 @@ _MAGIC = b"PJNL"
 _CHANGED = const(0xFF)
 _PROVISIONAL = const(0x100)
 _NOTHING = const(-1)
+_HINT = const(488)  # in FSINFO: the number of free clusters, and the one to look at next
 _SYNC = const(3)
 _COUNT = const(4)
 # A cut while the file is being made leaves an entry that nobody may trust, nor remove: its
@@ -78,6 +83,8 @@ class Guard:
         self._named = _NOTHING  # the block that the journal may speak of
         self._provisional = False
         self._fat = self._mirror = self._root = self._data = 0  # where FATs and areas begin
+        self._info = _NOTHING  # FSINFO's block
+        self._hint = None  # what is to be written there
 
     def mount(self, path):
         """Repair what a power cut tore, then mount the volume at `path`.
@@ -110,6 +117,9 @@ class Guard:
         if not mirror:
             void = self._provisional
             if single and block < self._data:
+                if block == self._info:
+                    self._hint = bytes(buf[_HINT : _HINT + 8])
+                    return
                 return self._write_guarded(block, buf)
             if single and (self.structural or void):
                 if not any(buf):
@@ -132,6 +142,15 @@ class Guard:
         """When this returns, all that was written is on the card for good."""
         self.ioctl(_SYNC, 0)
         self._card.ioctl(_SYNC, 0)
+
+    def tidy(self):
+        """Write what can wait."""
+        hint, self._hint = self._hint, None
+        if hint:
+            sector = bytearray(_BLOCK)
+            self._card.readblocks(self._info, sector)
+            sector[_HINT : _HINT + len(hint)] = hint
+            self._write_guarded(self._info, sector)
 
     def _write_guarded(self, block, buf):
         card = self._card
@@ -194,6 +213,8 @@ class Guard:
         reserved, fats, roots, _, _, size = struct.unpack_from("<HBHHBH", sector, 14)
         if not size:
             size = struct.unpack_from("<I", sector, 36)[0]
+        if sector[82:87] == b"FAT32":
+            self._info = start + struct.unpack_from("<H", sector, 48)[0]
         self._fat = start + reserved
         self._mirror = self._fat + size
         self._root = self._fat + fats * size

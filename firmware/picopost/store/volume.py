@@ -16,7 +16,6 @@ class Volume:
         self._device = FailStop(card)
         self._guard = Guard(self._device)
         self._root = None
-        self.probe = self._device.probe
         self.shut = self._device.shut
         self.ready = self._device.ready
         self.wait_ready = self._device.wait_ready
@@ -30,9 +29,20 @@ class Volume:
         self._root = root
         return repaired
 
+    def probe(self):
+        """See whether the card is still there; write what could wait. What is wrong stands in
+        `failure`.
+        """
+        try:
+            self._guard.tidy()
+        except OSError:
+            pass  # FailStop keeps it
+        self._device.probe()
+
     def unmount(self):
         """Let the card go. Never raises; `sync` says whether all is on it."""
         if self._root:
+            self.probe()
             vfs.umount(self._root)
             self._root = None
 
