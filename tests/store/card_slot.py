@@ -14,7 +14,8 @@ BLOCKS = 131_072  # 64 MB
 class Wire:
     """The wires of a card model.
 
-    They count how often the eight clocks after a deselection were missing. `garble`: an octet
+    They count how often the card was deselected without eight clocks behind the last that it had
+    to say (4.4), be it that it is busy. `garble`: an octet
     that is read as 0 so many times. `always_selected`: chip select is never high again.
     """
 
@@ -24,23 +25,22 @@ class Wire:
         self.released_without_clocks = 0
         self.garble, self.garble_times = b"", 0
         self.always_selected = False
-        self._released = False
+        self._last = 0xFF
 
     def transfer_bulk(self, data):
         reply = self.card.transfer_bulk(data)
+        self._last = reply[-1]
         if self.garble_times and self.garble in reply:
             self.garble_times -= 1
             reply = reply.replace(self.garble, b"\0")
         return reply
 
     def select(self, selected):
-        self.released_without_clocks += selected and self._released
-        self._released = not selected
+        self.released_without_clocks += not selected and self._last not in (0xFF, 0x00)
         if not self.always_selected:
             self.card.select(selected)
 
     def clocked_unselected(self, count):
-        self._released = False
         if self.always_selected:
             self.card.transfer_bulk(b"\xff" * count)
         else:

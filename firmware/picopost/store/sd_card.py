@@ -31,6 +31,7 @@ from picopost.store.sd_identify import identify
 
 _EROFS = const(30)
 _TRIES = const(3)
+_PATIENCE = const(4)  # a busy card is looked at when it has been busy for 1/16 longer
 _SLOWEST = const(1_500_000)  # retries do not go below
 _WP_VIOLATION = const(0x20)  # in R2
 
@@ -124,97 +125,100 @@ class SdCard:
             self._settle()
 
     def ready(self):
-        """Whether the next operation need not wait for the card to finish an earlier write."""
-        return not self._unsettled or self._bus.looks_ready()
+        """Whether the next operation need not wait for the card to finish an earlier write.
+
+        Asks the card only while there is a write that it was still busy with when last looked at.
+        """
+        return not self._unsettled or not self._bus.busy or self._bus.looks_ready()
 
     async def wait_ready(self):
         """Let others run until what is written now is on the card for good, or raise."""
         mark = self.blocks_written
         while self._unsettled and self.blocks_written == mark:
-            if self._bus.looks_ready() or self._busy_left() <= 0:
+            spent = ticks_diff(ticks_ms(), self._written_at)
+            if self.ready() or spent >= BUSY_MS:
                 self._settle()
             else:
-                await asyncio.sleep_ms(1)
+                await asyncio.sleep_ms(1 + (spent >> _PATIENCE))
         self._check()
 
     # --- reading and writing ------------------------------------------------------------------
 
+    # Here and in SdBus: a call whose variables, stack and handlers do not fit in eleven words
+    # takes its frame from the heap. So what is called for each block is small.
+
     def _transfer(self, writing, block, buf, offset):
-        self._check()
-        count = len(buf) // BLOCK
-        if offset or len(buf) % BLOCK or block < 0 or block + count > self.blocks:
+        if self._fault or self._unsettled:
+            self.sync()
+        if offset or len(buf) % BLOCK or block < 0 or block + len(buf) // BLOCK > self.blocks:
             raise OSError(EINVAL, f"SD: block {block}: {len(buf)} octets at offset {offset}")
         if writing and self.write_protected:
             raise OSError(_EROFS, "SD: the card is write protected")
-        if self._unsettled:
-            self._settle()
         tries = _TRIES
-        while count:
+        while buf:
             try:
-                if writing:
-                    self._write(block, buf, count)
-                else:
-                    self._read(block, buf, count)
+                self._attempt(writing, block, buf)
                 return
             except OSError as error:
-                code, text = error.args
-            self._note(f"SD: block {self._at}: {text}")
+                failure = error.args
             tries -= 1
-            self._restart()
-            if writing and self._aborted & _WP_VIOLATION:
-                raise OSError(_EROFS, f"SD: block {self._at}: write protected")
-            if not tries:
-                raise OSError(code, self.last_error)
-            self.retries += 1
+            self._mend(writing, failure, tries)
 
-    def _read(self, block, buf, count):
-        bus = self._bus
-        # 4.3.3: reading on past the last block is an error, which would be told after a write.
-        multiple = count > 1 and block + count < self.blocks
-        bus.select()
-        try:
-            for at in range(count):
-                self._at = block + at
-                if not multiple:
-                    bus.start(17, self._address(self._at))
-                elif at == 0:
-                    bus.start(18, self._address(block))
-                bus.receive(buf, at * BLOCK)
-            if multiple:
-                bus.stop_reading()
-        except OSError:
-            self._aborted = bus.abort()
-            raise
-        finally:
-            bus.release()
-        self.blocks_read += count
-
-    def _write(self, block, buf, count):
-        bus = self._bus
+    def _attempt(self, writing, block, buf):
         self._at = block
-        bus.select()
+        self._bus.select()
         try:
-            if count == 1:
-                bus.start(24, self._address(block))
-                bus.send(START_BLOCK, buf)
+            if writing:
+                self._write(block, buf)
             else:
-                view = memoryview(buf)
-                bus.start(25, self._address(block))
-                for at in range(count):
-                    if at:
-                        bus.wait_not_busy()
-                        self._at = block + at
-                    bus.send(START_BLOCK_MULTIPLE, view[at * BLOCK : (at + 1) * BLOCK])
-                bus.stop_writing()
+                self._read(block, buf)
         except OSError:
-            self._aborted = bus.abort()
+            self._aborted = self._bus.abort()
             raise
         finally:
-            bus.release()
-        self.blocks_written += count
+            self._bus.release()
+
+    def _read(self, block, buf):
+        last = block + len(buf) // BLOCK - 1
+        # 4.3.3: reading on past the last block is an error, which would be told after a write.
+        multiple = block < last < self.blocks - 1
+        if multiple:
+            self._bus.start(18, self._address(block))
+        while True:
+            if not multiple:
+                self._bus.start(17, self._address(self._at))
+            self._bus.receive(buf, (self._at - block) * BLOCK, multiple and self._at == last)
+            if self._at == last:
+                break
+            self._at += 1
+        if multiple:
+            self._bus.stop_reading()
+        self.blocks_read += last + 1 - block
+
+    def _write(self, block, buf):
+        if len(buf) == BLOCK:
+            self._bus.start(24, self._address(block))
+            self._bus.send(START_BLOCK, buf)
+        else:
+            self._bus.start(25, self._address(block))
+            self._write_all(buf)
+            self._bus.stop_writing()
+        self.blocks_written += len(buf) // BLOCK
         self._first = block
         self._written_at = ticks_ms()
         self._unsettled = True
+
+    def _write_all(self, buf):
+        bus = self._bus
+        buf = memoryview(buf)
+        at = 0
+        while at < len(buf):
+            if at:
+                if bus.busy:
+                    bus.wait_not_busy()
+                self._at += 1
+            bus.send(START_BLOCK_MULTIPLE, buf[at : at + BLOCK])
+            at += BLOCK
 
     def _address(self, block):
         return block if self.high_capacity else block * BLOCK
@@ -228,7 +232,8 @@ class SdCard:
         failure = None
         bus.select()
         try:
-            bus.wait_not_busy(self._busy_left())
+            if bus.busy:
+                bus.wait_not_busy(self._busy_left())
             status = bus.status()
             if status:
                 failure = EIO, f"accepted, then status {status:#06x}"
@@ -241,6 +246,16 @@ class SdCard:
             self._lose(failure[0], f"SD: blocks {self._first} to {self._at}: {failure[1]}")
 
     # --- faults -------------------------------------------------------------------------------
+
+    def _mend(self, writing, failure, tries):
+        """Get the card ready for another try, or raise when it was the last."""
+        self._note(f"SD: block {self._at}: {failure[1]}")
+        self._restart()
+        if writing and self._aborted & _WP_VIOLATION:
+            raise OSError(_EROFS, f"SD: block {self._at}: write protected")
+        if not tries:
+            raise OSError(failure[0], self.last_error)
+        self.retries += 1
 
     def _note(self, text):
         self.errors += 1

@@ -17,7 +17,7 @@ class Volume:
         self._guard = Guard(self._device)
         self._root = None
         self.shut = self._device.shut
-        self.ready = self._device.ready
+        self.ready = self._device.ready  # without waiting, and mostly without asking the card
         self.wait_ready = self._device.wait_ready
 
     def mount(self, root):
