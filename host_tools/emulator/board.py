@@ -63,8 +63,7 @@ class EmulatedBoard:
             self._attach(definition["wiznet"], self.w5500)
             self.pins.outputs[definition["wiznet"]["reset"]] = (
                 lambda level: None if level else self.w5500.reset())
-            self.pins.inputs[definition["wiznet"]["interrupt"]] = (
-                lambda: not self.w5500.interrupt)
+            self.pins.inputs[definition["wiznet"]["interrupt"]] = self.w5500.interrupt_level
         else:
             self.radio = Radio()
         self._main = main

@@ -8,6 +8,7 @@ import binascii
 import sys  # noqa: F401 (this and the next: for the tests' expressions)
 
 import machine  # noqa: F401
+from micropython import mem_total
 from picopost import limits
 from picopost.net import w5500, wiznet
 from picopost.net.w5500_socket import Connection
@@ -150,7 +151,7 @@ async def control(connection):
     try:
         count = await read(connection, buf)
         while count:
-            await connection.write(repr(eval(bytes(view[:count]).decode())) + "\n")
+            await connection.write(repr(eval(bytes(view[:count]).decode())).encode() + b"\n")
             count = await read(connection, buf)
         await connection.close()
         quit.set()
@@ -195,6 +196,13 @@ class Wire:
         pass
 
 
+class Forgetful:
+    """A list of commands that does not grow."""
+
+    def append(self, command):
+        pass
+
+
 class StillLink:
     """A link whose chip stands still: always as many octets there, and as much room."""
 
@@ -212,21 +220,36 @@ class StillLink:
 
 
 def heap_of_streams():
-    """Octets of garbage left by one readinto and one write of 2 KB that need not wait."""
-    connection = StillLink().connection
+    """Octets of heap that calls take which need not wait: one of 2 KB, and what the link polls."""
+    whole, part = StillLink(), StillLink(1000, 1500)
+    whole.wire.commands = part.wire.commands = Forgetful()
+    connection, short = whole.connection, part.connection
     buf = bytearray(2048)
+    view = memoryview(buf)
+    polling = wiznet.Link({"wiznet": {}}, {})
+    polling.chip = StillLink().chip
+    taken = {}
 
-    async def measure(call):
-        gc.collect()
-        gc.disable()
-        before = gc.mem_alloc()
+    def measure(name, call):
+        call()
+        before = mem_total()
+        for _ in range(100):
+            call()
+        taken[name] = (mem_total() - before) // 100
+
+    async def measure_task(name, call):
+        before = mem_total()
         for _ in range(100):
             await call(buf)
-        after = gc.mem_alloc()
-        gc.enable()
-        return (after - before) // 100
+        taken[name] = (mem_total() - before) // 100
 
-    return asyncio.run(measure(connection.readinto)), asyncio.run(measure(connection.write))
+    measure("read_now", lambda: connection.read_now(buf))
+    measure("write_now", lambda: connection.write_now(buf))
+    measure("short read_now", lambda: short.read_now(view))
+    measure("short write_now", lambda: short.write_now(view))
+    measure("poll", lambda: polling._poll())
+    asyncio.run(measure_task("write", connection.write))
+    return taken
 
 
 def quiet_after_a_write():
@@ -237,7 +260,7 @@ def quiet_after_a_write():
 
 
 def turns_of_another_task():
-    """How often another task runs while one reads, then writes, ten blocks that are there."""
+    """How often another task runs while one writes ten blocks that have room."""
     connection = StillLink().connection
     turns = 0
 
@@ -255,7 +278,7 @@ def turns_of_another_task():
         task.cancel()
         return turns - before
 
-    return asyncio.run(measure(connection.readinto)), asyncio.run(measure(connection.write))
+    return asyncio.run(measure(connection.write))
 
 
 def commands_of_close(room):

@@ -39,6 +39,7 @@ class WiznetBench:
         self.bench = Bench(
             {(wiring["spi"], wiring["cs"]): self.chip},
             outputs={wiring["reset"]: lambda level: level or self.chip.reset()},
+            inputs={wiring["interrupt"]: self.chip.interrupt_level},
             heap_kib=BOARD["heap_kib"])
         self.vm = self.bench.vm
         self.vm.exec(SERVICES)

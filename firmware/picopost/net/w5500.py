@@ -248,46 +248,45 @@ class W5500:
 
     def receive(self, number, buf):
         """Read up to len(buf) octets of a TCP stream; 0 when none are there (see `registers`)."""
-        registers = self.look(number)
-        size = registers.rx_size
-        if not size or registers.status == CLOSED:
+        size = self.look(number).rx_size
+        if not size or self.registers.status == CLOSED:
             return 0
         if size < len(buf):
-            buf = memoryview(buf)[:size]
+            buf = (buf if isinstance(buf, memoryview) else memoryview(buf))[:size]
         else:
             size = len(buf)
-        pointer = registers.rx_read
-        self._buffer(number, _RX_BUFFER, pointer)
+        self._buffer(number, _RX_BUFFER, self.registers.rx_read)
         self._spi.readinto(buf)
         self._chip_select(1)
-        self._set_pair(number, _SN_RX_RD, pointer + size)
+        self._set_pair(number, _SN_RX_RD, self.registers.rx_read + size)
         self._command(number, _RECV)
         return size
 
-    def send(self, number, view, start):
-        """Send of `view[start:]` what has room; returns its octets, 0 when it must wait.
+    # These two keep few variables, and look registers up again: a call whose variables and stack
+    # do not fit in eleven words takes its frame from the heap.
+
+    def send(self, number, buf, start):
+        """Send of `buf[start:]` what has room; returns its octets, 0 when it must wait.
 
         A SEND covers Sn_TX_RD to Sn_TX_WR and ends with both equal: the next is given only then,
         since the datasheet does not say what a second one would do (WIZnet's own driver waits
         for SEND_OK). Small room is left to grow, or a slow reader would get segments of a few
         octets. The socket must be ESTABLISHED or in CLOSE_WAIT: see `registers` when it is 0.
         """
-        registers = self.look(number)
-        pointer = registers.tx_write
-        if registers.tx_read != pointer or registers.status not in (ESTABLISHED, CLOSE_WAIT):
+        if (self.look(number).status not in (ESTABLISHED, CLOSE_WAIT)
+                or self.registers.tx_read != self.registers.tx_write):
             return 0
-        size = len(view) - start
-        room = registers.tx_free
-        if room < size:
-            if room < BUFFER // 2:
+        size = len(buf) - start
+        if self.registers.tx_free < size:
+            size = self.registers.tx_free
+            if size < BUFFER // 2:
                 return 0
-            size = room
-        if size < len(view):
-            view = view[start : start + size]
-        self._buffer(number, _TX_BUFFER | _WRITE, pointer)
-        self._spi.write(view)
+        if size < len(buf):
+            buf = (buf if isinstance(buf, memoryview) else memoryview(buf))[start : start + size]
+        self._buffer(number, _TX_BUFFER | _WRITE, self.registers.tx_write)
+        self._spi.write(buf)
         self._chip_select(1)
-        self._set_pair(number, _SN_TX_WR, pointer + size)
+        self._set_pair(number, _SN_TX_WR, self.registers.tx_write + size)
         self._command(number, _SEND)
         return size
 

@@ -17,8 +17,7 @@ class Connection:
     """A client that the link accepted. Made by the link only.
 
     `peer` is the client's address as text, `local_port` the port that it came to. One task may
-    read while another writes. A cancelled call leaves the connection usable; octets that a
-    cancelled readinto had taken are lost.
+    read while another writes. A cancelled call leaves the connection usable.
     """
 
     def __init__(self, link, number, peer, local_port):
@@ -34,7 +33,11 @@ class Connection:
         self._news.set()
 
     def read_now(self, buf):
-        """As `readinto`, but None when nothing is there."""
+        """Read 1 to len(buf) octets into `buf`, as many as are there; 0 at the end of the stream,
+        None when nothing is there.
+
+        Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
+        """
         chip = self._chip
         count = chip.receive(self._open_number(), buf)
         if count:
@@ -51,10 +54,10 @@ class Connection:
 
         Raises OSError as `write` does.
         """
-        return self._send(memoryview(buf), 0)
+        return self._send(buf, 0)
 
-    def _send(self, view, start):
-        count = self._chip.send(self._open_number(), view, start)
+    def _send(self, buf, start):
+        count = self._chip.send(self._open_number(), buf, start)
         if count:
             self._link.quiet = 0
             return count
@@ -66,39 +69,20 @@ class Connection:
         """Awaitable: until `read_now`, which has just returned None, is worth another try."""
         return self._news.wait()
 
-    async def wait_writable(self):
-        """Until `write_now`, which has just returned None, is worth another try."""
-        # The chip reports no room that grows: the link wakes those who want some at each poll.
-        link, bit = self._link, 1 << self._open_number()
-        link.room_wanted |= bit
-        try:
-            await self._news.wait()
-        finally:
-            link.room_wanted &= ~bit
-
-    async def readinto(self, buf):
-        """Read 1 to len(buf) octets into `buf`, as many as are there; 0 at the end of stream.
-
-        Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
-        """
-        while True:
-            count = self.read_now(buf)
-            if count is not None:
-                if count:
-                    await asyncio.sleep_ms(0)  # a stream that never runs dry must not starve others
-                return count
-            await self.wait_readable()
+    def wait_writable(self):
+        """Awaitable: until `write_now`, which has just returned None, is worth another try."""
+        # The chip reports no room that grows: the link wakes those who want some at its next poll.
+        self._link.room_wanted |= 1 << self._open_number()
+        return self._news.wait()
 
     async def write(self, buf):
         """Send all of `buf`; returns when the chip has its last octet, not when the peer has.
 
         Raises OSError: ECONNRESET when the peer vanished, ENOTCONN after close().
         """
-        view = memoryview(buf)
-        total = len(view)
         done = 0
-        while done < total:
-            count = self._send(view, done)
+        while done < len(buf):
+            count = self._send(buf, done)
             if count:
                 done += count
                 await asyncio.sleep_ms(0)

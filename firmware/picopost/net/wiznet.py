@@ -4,7 +4,8 @@ The chip has eight sockets. Socket 0 is for DHCP; each of the other seven is eit
 or listens, since a SYN that finds no listener is refused, and of several clients that come at
 once each needs its own. Where fewer sockets are free than there are ports, the ports served first
 keep theirs: a client of another one is refused, and tries again.
-One task polls: SIR says in one SPI call which sockets have news. Beside that a patrol looks at
+One task polls: INTn is low while there is news, and SIR says in one SPI call of which sockets;
+a board without a wire to INTn asks SIR each time. Beside that a patrol looks at
 one socket after the other whatever SIR says, so that no state of the chip lasts unseen.
 """
 
@@ -21,7 +22,7 @@ from picopost.net.w5500_socket import Connection
 _DATAGRAMS = const(0)  # socket for DHCP; the others are for TCP
 _RESET = const(1)  # ms low (the datasheet asks for 500 us), then as long for the PLL to lock
 _CHECK = const(10)  # ms between two looks while the link comes up
-_BUSY = const(1)  # ms between two polls; an idle one costs one SPI call, 50 us
+_BUSY = const(1)  # ms between two polls; one without news reads a pin, or costs an SPI call, 50 us
 _IDLE = const(10)
 _QUIET_POLLS = const(200)  # without news, then the link counts as idle
 
@@ -31,7 +32,8 @@ def _octets(text):
 
 
 class Link:
-    """`board`: the board's description (`wiznet`: spi, sck, mosi, miso, cs, baudrate, reset).
+    """`board`: the board's description (`wiznet`: spi, sck, mosi, miso, cs, baudrate, and where
+    they are wired reset and interrupt).
 
     `settings`: `hostname` and `address`, "dhcp" or a dict of address, netmask, gateway and dns
     as text. `address` is the link's own as text, "" while it has none.
@@ -45,8 +47,9 @@ class Link:
         self._settings = settings
         self.address = ""
         self.chip = None
-        self.room_wanted = 0  # bits of the sockets whose writers wait for room
+        self.room_wanted = 0  # bits of the sockets whose writers wait for room, until the next poll
         self.quiet = 0  # polls since something moved
+        self._line = None  # INTn, if it is wired
         self._addresses = None  # the chip's, 18 octets, see W5500.configure
         self._lease = None
         self._handlers = {}  # port -> handler
@@ -70,6 +73,8 @@ class Link:
         spi = machine.SPI(pins["spi"], baudrate=pins["baudrate"], sck=machine.Pin(pins["sck"]),
                           mosi=machine.Pin(pins["mosi"]), miso=machine.Pin(pins["miso"]))
         self.chip = chip = w5500.W5500(spi, select)
+        if "interrupt" in pins:
+            self._line = machine.Pin(pins["interrupt"], machine.Pin.IN, machine.Pin.PULL_UP)
         if "reset" in pins:
             reset = machine.Pin(pins["reset"], machine.Pin.OUT, value=0)
             await asyncio.sleep_ms(_RESET)
@@ -145,9 +150,10 @@ class Link:
 
     def _poll(self):
         """Look at the sockets with news and wake who waits for room; True when there were any."""
-        news = self.chip.news()
+        # INTn: low while SIR & SIMR is not 0 (4.1); IMR is 0, so nothing else pulls it.
+        news = 0 if self._line and self._line() else self.chip.news()
         wake = news | self.room_wanted
-        number = 0
+        self.room_wanted = number = 0
         while wake:
             if wake & 1:
                 if news >> number & 1:
@@ -161,7 +167,10 @@ class Link:
         connection = self._connections[number]
         if connection:
             connection.wake()  # its task looks at the chip itself
-            return
+        else:
+            self._tend(number)
+
+    def _tend(self, number):
         try:
             if number == _DATAGRAMS:
                 if self._lease:
@@ -179,6 +188,8 @@ class Link:
         if number == _DATAGRAMS:
             if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
                 self.chip.configure(self._addresses)
+            if self._line and self.chip.news() and self._line():
+                self._line = None  # it does not say what SIR says: no wire, whatever the board says
             cable = self.chip.link()
             if cable != self._cable:
                 self._cable = cable

@@ -77,6 +77,11 @@ class W5500:
         common = self._common
         return bool(common[_IR] & common[_IMR] or self._socket_interrupts() & common[_SIMR])
 
+    def interrupt_level(self) -> int:
+        """The level of INTn when a host looks at it: as fresh as can be, like a read of SIR."""
+        self.poll()
+        return not self.interrupt
+
     def fileno(self) -> int:
         """Readable when poll() has something to do."""
         return self.lan.fileno()
