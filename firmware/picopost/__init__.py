@@ -1,4 +1,17 @@
+import gc
 import sys
+
+
+def load(name):
+    """A module by its full name, loaded in the midst of things if it is not there yet.
+
+    The heap is tidied first: what stays of it, its names at least, shall lie low and not in the
+    middle of what TLS needs in one piece.
+    """
+    if name not in sys.modules:
+        gc.collect()
+        __import__(name)
+    return sys.modules[name]
 
 
 def unload(name):

@@ -209,6 +209,9 @@ INDEX_SLACK = const(128)
 # one that goes, and 2 KB more. Room for one is kept from the start; a second takes what it finds.
 TLS_SESSIONS = const(2)
 TLS_BUFFERS = (16_720, 4_432)
+# Each hole is so much larger where it can be: what is small and stays may settle at its edge while
+# a session is in it, and the next one still fits.
+TLS_HOLE_SPARE = const(1024)
 # For who comes when there is no room: sessions are short, and clients wait longer than this.
 TLS_WAIT = const(8_000)
 # Between two looks for the room of one, where it was lost: each collects all garbage.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from picopost import accounts, event_log, limits, unload
+from picopost import accounts, event_log, limits, load, unload
 from picopost.smtp import replies
 from picopost.store.index import IndexDamaged
 from picopost.store.mailbox import Mailbox
@@ -182,11 +182,9 @@ class PostOffice:
             asyncio.create_task(self._expire(name))
 
     async def _expire(self, name):
-        from picopost.store import retention
-
         try:
             mailbox = self.mailbox(name)
-            dropped = await retention.expire(mailbox, self, self._pause)
+            dropped = await load("picopost.store.retention").expire(mailbox, self, self._pause)
             if dropped:
                 event_log.log("expired", mailbox=name, messages=dropped)
                 await self._sweep(mailbox)

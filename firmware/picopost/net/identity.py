@@ -8,7 +8,7 @@ import errno
 import gc
 import time
 
-from picopost import event_log, limits
+from picopost import event_log, limits, load
 
 KEY = "tls_key.der"
 CERTIFICATE = "tls_cert.der"
@@ -90,7 +90,10 @@ class Identity:
         if self._reserve is None and not self.sessions:
             gc.collect()
             try:
-                self._reserve = [[None] * (size // 4) for size in limits.TLS_BUFFERS]
+                try:
+                    self._reserve = _holes(limits.TLS_HOLE_SPARE)
+                except MemoryError:
+                    self._reserve = _holes(0)
                 self._freed.set()
             except MemoryError:
                 # Something still holds what the session had, or has got in between. Most things
@@ -119,9 +122,7 @@ class Identity:
         if self.sessions >= limits.TLS_SESSIONS:
             raise Busy("all %d TLS sessions are in use" % limits.TLS_SESSIONS)
         try:
-            from picopost.net import tls
-
-            session = tls.Connection(self, self._context, connection)
+            session = load("picopost.net.tls").Connection(self, self._context, connection)
         except (MemoryError, OSError) as error:
             self._keep_room()
             if isinstance(error, OSError) and error.errno != errno.ENOMEM:
@@ -170,6 +171,10 @@ class Identity:
         """A step took so many ms: for as long no other one starts."""
         self._rest = took
         self._resume = time.ticks_add(time.ticks_ms(), took)
+
+
+def _holes(spare):
+    return [[None] * ((size + spare) // 4) for size in limits.TLS_BUFFERS]
 
 
 def _read(path):

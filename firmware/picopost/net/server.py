@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import time
 
 from micropython import const
@@ -281,6 +282,9 @@ class Server:
         channel = None
         why = "fault"
         try:
+            # What the session is made of stays for a while: it shall lie low in the heap, not in
+            # the middle of what large buffers need in one piece.
+            gc.collect()
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
             channel = Channel(connection, seat)

@@ -17,7 +17,7 @@ import time
 
 from micropython import const
 
-from picopost import limits
+from picopost import limits, load
 from picopost.net import tls_wire
 from picopost.net.identity import TlsError
 
@@ -96,9 +96,7 @@ class Connection:
         alert = bytearray(7)
         try:
             if self._connection.read_now(alert) == 7 and alert[0] == tls_wire.ALERT:
-                from picopost.net.tls_cause import alert_cause
-
-                return TlsError(alert_cause(alert[6]))
+                return TlsError(load("picopost.net.tls_cause").alert_cause(alert[6]))
         except OSError:
             pass  # it had nothing more to say
         return TlsError(_HUNG_UP)
@@ -206,6 +204,4 @@ class Connection:
 
 
 def _failure(error, wire):
-    from picopost.net.tls_cause import failure  # words, for a rare case
-
-    return failure(error, wire)
+    return load("picopost.net.tls_cause").failure(error, wire)  # words, for a rare case

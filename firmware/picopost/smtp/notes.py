@@ -2,7 +2,7 @@
 say what to change on the device.
 """
 
-from picopost import event_log, unload
+from picopost import event_log, load, unload
 from picopost.smtp import replies
 
 # What mostly follows from another refusal, or is a device's probing that hurts nobody.
@@ -53,12 +53,10 @@ class Notes:
         if helo:
             fields["helo"] = helo
         if reply is not None:
-            from picopost.smtp import advice
-
             fields["why"] = "%s after %s was refused: %s" % (
                 "went on" if self.letters else self.ending, _text(self._command),
                 self._detail or _text(reply.split(b" ", 2)[2]))
-            hint = advice.of(reply)
+            hint = load("picopost.smtp.advice").of(reply)
             if hint:
                 fields["advice"] = hint
             unload("picopost.smtp.advice")

@@ -2,7 +2,7 @@
 the reports that a local sender asked for (RFC 3461).
 """
 
-from picopost import clock, event_log, limits, unload
+from picopost import clock, event_log, limits, load, unload
 from picopost.smtp import parameters, replies
 from picopost.smtp.data import Intake
 from picopost.store import mboxrd_state as mboxrd
@@ -110,11 +110,9 @@ class Transaction:
         office = self._office
         self._channel.expect(limits.CARD_TIME)
         try:
-            from picopost.smtp import report
-
             if office.admit(talk.sender, limits.MAX_REPORT) is not None:
                 raise OSError(ENOSPC)
-            await report.write(
+            await load("picopost.smtp.report").write(
                 self._channel.seat.block, office.mailbox(talk.sender), office.hostname.encode(),
                 talk.reverse_path, talk.envelope_id, outcomes, self._delivery.head(),
                 self._arrival, office.ready)

@@ -7,7 +7,7 @@ discards.
 
 import os
 
-from picopost import limits
+from picopost import limits, load
 from picopost.store import index as index_file
 from picopost.store import segment
 
@@ -133,13 +133,11 @@ class Mailbox:
         self._sweep_again = True
         if self._sweeping:
             return  # the one that is under way goes round once more
-        from picopost.store import compaction
-
         self._sweeping = True
         try:
             while self._sweep_again:
                 self._sweep_again = False
-                yield from compaction.sweep(self)
+                yield from load("picopost.store.compaction").sweep(self)
         finally:
             self._sweeping = False
 
