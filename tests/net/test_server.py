@@ -152,7 +152,7 @@ def test_who_reads_too_slowly_has_to_go(vm):
     vm.exec("""
 async def written(octets):
     seat = server._free[0]
-    channel = Channel(Connection(), seat)
+    channel = Channel(Connection(), seat, bytearray(limits.BULK_BUFFER))
     channel.write_within(octets)
     deadlines = []
     for _ in range(3):

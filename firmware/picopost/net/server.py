@@ -79,12 +79,15 @@ class Service:
 class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
-    `handshaking`: in a TLS handshake, so nothing can be said.
+    `handshaking`: in a TLS handshake, so nothing can be said. `bulk`, seen as `bulk_view`: a
+    buffer of BULK_BUFFER octets that all sessions share; after an await others have written in it.
     """
 
-    def __init__(self, connection, seat):
+    def __init__(self, connection, seat, bulk):
         self.connection = connection
         self.seat = seat
+        self.bulk = bulk
+        self.bulk_view = memoryview(bulk)
         self.peer = connection.peer
         self.reader = LineReader(self, seat.receive)
         self.handshaking = False
@@ -224,6 +227,7 @@ class Server:
 
     def __init__(self, link):
         self.link = link
+        self.bulk = bytearray(limits.BULK_BUFFER)  # see Channel
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
         self._waiting = []  # connections, the first to come first
@@ -287,7 +291,7 @@ class Server:
             gc.collect()
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
-            channel = Channel(connection, seat)
+            channel = Channel(connection, seat, self.bulk)
             why = await self._session(channel, service)
         finally:
             # Whatever happened, the seat is free again and the connection gone.
