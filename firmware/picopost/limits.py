@@ -58,6 +58,9 @@ MAX_REFUSALS = const(4)
 # Room that a delivery report wants in its mailbox: four card blocks, which 100 recipients need.
 MAX_REPORT = const(16_384)
 
+# What a W5500 socket has room for: a longer piece would end in a short one.
+WIZNET_PIECE = const(2048)
+
 # --- store ----------------------------------------------------------------------------------
 # A shared segment takes no more messages from here on: a seek walks at most 8 FAT links of
 # 32 KB, and making room by copying what is left of one moves at most this much.

@@ -159,27 +159,26 @@ def letter(maildrop, number):
     from picopost.pop3 import session
     from picopost.store import mboxrd_state as mboxrd
 
-    file, rest = maildrop.open_message(number)
+    file, _, rest = maildrop.open_message(number)
     block = bytearray(4096)
     out = bytearray(8300)
     state = session.new_sending()
     digest = hashlib.sha256()
     trace = 0
-    with file:
-        while rest:
-            count = file.readinto(memoryview(block)[: min(rest, len(block))])
-            if not count:
-                raise OSError(5)
-            rest -= count
-            if not trace:
-                state[mboxrd.SOURCE] = trace_end(block)
-                trace = state[mboxrd.SOURCE] + block[: state[mboxrd.SOURCE]].count(b"\n")
-            else:
-                state[mboxrd.SOURCE] = 0
-            while state[mboxrd.SOURCE] < count:
-                state[mboxrd.TARGET] = 0
-                session.send(state, block, count, out, len(out))
-                digest.update(memoryview(out)[: state[mboxrd.TARGET]])
+    while rest:
+        count = file.readinto(memoryview(block)[: min(rest, len(block))])
+        if not count:
+            raise OSError(5)
+        rest -= count
+        if not trace:
+            state[mboxrd.SOURCE] = trace_end(block)
+            trace = state[mboxrd.SOURCE] + block[: state[mboxrd.SOURCE]].count(b"\n")
+        else:
+            state[mboxrd.SOURCE] = 0
+        while state[mboxrd.SOURCE] < count:
+            state[mboxrd.TARGET] = 0
+            session.send(state, block, count, out, len(out))
+            digest.update(memoryview(out)[: state[mboxrd.TARGET]])
     state[mboxrd.TARGET] = 0
     digest.update(memoryview(out)[: session.finish_send(state, out)])
     return trace + state[mboxrd.OCTETS], digest.digest().hex()[:16]

@@ -5,6 +5,7 @@ import gc
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance, event_log
+from picopost.net.server import Channel
 from picopost.pop3.session import Session
 from picopost.store.delivery import Delivery
 
@@ -49,6 +50,7 @@ original_log = event_log.log
 event_log.log = log
 watched(Delivery, "spill", sometimes)
 watched(Delivery, "commit", sample)
+watched(Channel, "write_now", sometimes)
 watched(Session, "_drain", sometimes)
 watched(Session, "_retrieve", sample)
 appliance.main()

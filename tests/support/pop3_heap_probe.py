@@ -6,8 +6,8 @@ import gc
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance, event_log
+from picopost.net.server import Channel
 from picopost.pop3.dialogue import Dialogue
-from picopost.pop3.session import Session
 from picopost.store.index import Index
 
 _EVERY = 256  # looks at the index; a collection takes time
@@ -56,13 +56,13 @@ def load(index, slot):
     return original_load(index, slot)
 
 
-async def drain(session, state):
+def written_now(channel, buffer):
     sample()
-    await original_drain(session, state)
+    return original_write_now(channel, buffer)
 
 
 original_command, Dialogue.command = Dialogue.command, command
 original_updated, Dialogue.updated = Dialogue.updated, updated
 original_load, Index.load = Index.load, load
-original_drain, Session._drain = Session._drain, drain
+original_write_now, Channel.write_now = Channel.write_now, written_now
 appliance.main()

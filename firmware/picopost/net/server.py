@@ -121,6 +121,12 @@ class Channel:
             time.ticks_ms(),
             limits.WRITE_IDLE + min(octets >> limits.TEXT_RATE_BITS, _MOST_SECONDS) * 1000)
 
+    def piece(self):
+        """Octets that the connection likes to be given at once; with more than a CARD_BLOCK it has
+        a `write_now` that is worth a try at any time.
+        """
+        return getattr(self.connection, "piece", limits.WIZNET_PIECE)
+
     async def readline(self, limit, milliseconds):
         """LineReader.readline, the whole line within this time: who drips gains nothing."""
         self.read_within(milliseconds)
@@ -191,11 +197,21 @@ class Channel:
         """All of `buffer`, after what was queued."""
         if self._queued:
             await self.flush()
+        self.expect_taken()
+        await self.connection.write(buffer)
+
+    def write_now(self, buffer):
+        """Octets taken of `buffer` without waiting, after what was queued; 0 where something has
+        to wait. For connections whose piece() is large; `expect_taken` comes before the next await.
+        """
+        return 0 if self._queued else self.connection.write_now(buffer) or 0
+
+    def expect_taken(self):
+        """From now on the session has as long as one piece may take, or all that it writes."""
         self.expect(limits.WRITE_IDLE)
         if (self._write_by is not None
                 and time.ticks_diff(self._write_by, self.seat.deadline) < 0):
             self.seat.deadline = self._write_by
-        await self.connection.write(buffer)
 
     async def reply(self, reply):
         """A reply; while more commands wait in the buffer it is sent with theirs (RFC 2920)."""

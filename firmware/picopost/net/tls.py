@@ -34,6 +34,8 @@ class Connection:
     cancels. One task at a time may use it.
     """
 
+    piece = _RECORD
+
     def __init__(self, identity, context, connection):
         """Reads and writes nothing. Raises MemoryError or OSError (ENOMEM): no room for it."""
         self.peer = connection.peer

@@ -36,6 +36,8 @@ def _dotted(address):
 class Connection:
     """A TCP connection; same contract as wiznet's."""
 
+    piece = limits.BULK_BUFFER  # lwIP has room for 11,680 octets to send
+
     def __init__(self, sock, peer, local_port):
         self.peer = peer
         self.local_port = local_port

@@ -18,9 +18,15 @@ try:
 except ImportError:  # no native code for this processor
     from picopost.store.mboxrd import finish_send, new_sending, send
 
-# The session's block is halved: text from the card, and behind it what goes to the wire.
-_HALF = limits.CARD_BLOCK // 2
-_LIMIT = limits.CARD_BLOCK + 8
+# Where `send` ends a piece, so that what finish_send adds has room behind it.
+_LIMIT = const(4094)
+_BULK_LIMIT = limits.BULK_BUFFER - 10
+_FRESH = memoryview(new_sending())
+# In a buffer, between text for the wire and text from the card: 8 octets stop `send`.
+_GAP = const(16)
+_SECTOR = const(512)
+# From here on the session's block has no room for four sectors more behind what is in it.
+_ENOUGH = const(2041)
 _MINUS = const(0x2D)
 
 
@@ -36,11 +42,13 @@ class Session:
         self._dialogue = dialogue.Dialogue(office.hostname, rules, office.expiry)
         self._mailbox = None
         self._maildrop = None
-        self._file = None
         self._partial = False  # part of a multi-line answer is out
         self._told_of_tls = False
         self._deleted = False
         self._view = memoryview(channel.seat.block)
+        self._state = new_sending()
+        self._state_view = memoryview(self._state)
+        self._saved_view = memoryview(new_sending())
 
     def farewell(self, timed_out):
         """What a client is told whose time is up, or whose session broke."""
@@ -58,6 +66,10 @@ class Session:
             mailbox.in_use = False
             if self._deleted:
                 self._office.sweep(mailbox)  # which packs only what nobody has
+
+    def _close_file(self):
+        if self._maildrop:
+            self._maildrop.close()
 
     async def run(self):
         """From the greeting to the end of the session."""
@@ -228,7 +240,7 @@ class Session:
             if not number & 31:  # 32 lines are about 20 ms on an RP2040
                 await asyncio.sleep_ms(0)
             at = line_into(number, buffer, at)
-            if at > _HALF - limits.MAX_POP3_LISTING_LINE:
+            if at > limits.WIZNET_PIECE - limits.MAX_POP3_LISTING_LINE:
                 self._partial = True
                 await channel.write(self._view[:at])
                 at = 0
@@ -237,44 +249,103 @@ class Session:
         self._partial = False
 
     async def _retrieve(self, reply):
-        """Stream a message, or the top of one. Raises OSError when it cannot be read whole."""
+        """Stream a message, or the top of one. Raises OSError when it cannot be read whole.
+
+        A piece is whole sectors in the end of a buffer, which become text for the wire in the front
+        of it. The buffer is the one that all sessions share while the client takes at once what it
+        is given; what it leaves moves to the session's own block, which also takes the next piece.
+        """
         channel = self._channel
         block = channel.seat.block
-        view = self._view
+        piece = channel.piece()
+        at_once = fast = piece > limits.CARD_BLOCK
+        limit = min(piece, _LIMIT)
         number = self._dialogue.message
-        self._file, rest = self._maildrop.open_message(number)
+        file, at, rest = self._maildrop.open_message(number)
         channel.write_within(rest)
-        state = new_sending(self._dialogue.lines)
-        target = _HALF + len(reply)
-        block[_HALF:target] = reply
-        state[mboxrd.TARGET] = target
-        # First up to a sector's edge, from there on whole sectors: nothing is read twice.
-        wanted = _HALF - self._file.tell() % 512
-        while rest and not state[mboxrd.ENDED]:
-            await self._office.ready()
-            count = self._file.readinto(view[: min(wanted, rest)])
-            if not count:
-                raise OSError(errno.EIO)
-            rest -= count
-            wanted = _HALF
-            state[mboxrd.SOURCE] = 0
-            while state[mboxrd.SOURCE] < count and not state[mboxrd.ENDED]:
-                send(state, block, count, block, _LIMIT)
-                if state[mboxrd.SOURCE] < count and not state[mboxrd.ENDED]:
-                    await self._drain(state)
-        if state[mboxrd.TARGET] > _LIMIT - 16:
-            await self._drain(state)
-        state[mboxrd.TARGET] = finish_send(state, block)
-        await self._drain(state)
+        state = self._state
+        now = self._state_view
+        now[:] = _FRESH
+        state[mboxrd.LINES] = self._dialogue.lines
+        saved = self._saved_view
+        ready = self._office.volume.ready
+        unread = 0  # octets from the card that wait in `buffer`
+        turn = False
+        unfinished = True
+        while unfinished:
+            if not unread:
+                if not ready():
+                    await self._office.ready()
+                buffer = channel.bulk if fast else block
+                view = channel.bulk_view if fast else self._view
+                if reply:
+                    buffer[: len(reply)] = reply
+                    state[mboxrd.TARGET] = len(reply)
+                    reply = b""
+                # Up to a sector's edge, then whole sectors: nothing is read twice.
+                end = len(buffer)
+                begin = end - (end - _GAP - state[mboxrd.TARGET] & -_SECTOR)
+                end = begin + min(end - begin - at % _SECTOR, rest)
+                if rest:
+                    end = begin + file.readinto(view[begin:end])
+                    if end == begin:
+                        raise OSError(errno.EIO)
+                at += end - begin
+                rest -= end - begin
+                state[mboxrd.SOURCE] = begin
+            send(state, buffer, end, buffer, limit)
+            half = 0
+            if fast and state[mboxrd.SOURCE] < end and not state[mboxrd.ENDED]:
+                half = state[mboxrd.TARGET]
+                saved[:] = now
+                send(state, buffer, end, buffer, _BULK_LIMIT)
+            unread = end - state[mboxrd.SOURCE]
+            if state[mboxrd.ENDED] or not (rest or unread):
+                finish_send(state, buffer)
+                unread = 0
+                unfinished = False
+            elif not (fast or unread) and state[mboxrd.TARGET] < _ENOUGH:
+                continue  # more goes behind it
+            target = state[mboxrd.TARGET]
+            taken = 0
+            if at_once:
+                self._partial = True
+                taken = channel.write_now(view[:target])
+            if taken == target:
+                state[mboxrd.TARGET] = 0
+                if not unread:
+                    fast = at_once
+                    turn = not turn
+                    if turn:  # two pieces are 15 KB, some 25 ms on an RP2040
+                        channel.expect_taken()
+                        await asyncio.sleep_ms(0)
+                continue
+            if fast:
+                # The block has room for half of it; the rest of the text will be read again.
+                fast = False
+                if taken < half:
+                    now[:] = saved
+                    target = half
+                    unfinished = True
+                    unread = end - state[mboxrd.SOURCE]
+                block[: target - taken] = view[taken:target]
+                state[mboxrd.TARGET] = target - taken
+                taken = 0
+                if unread:
+                    at -= unread
+                    rest += unread
+                    unread = 0
+                    file.seek(at)
+            await self._drain(state, taken)
         self._partial = False
-        self._close_file()
         self._log("fetched", mailbox=self._mailbox.name, message=number,
                   octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
 
-    async def _drain(self, state):
+    async def _drain(self, state, taken):
+        """Send what the session's block holds from octet `taken` on, at the client's pace."""
         self._partial = True
-        await self._channel.write(self._view[_HALF : state[mboxrd.TARGET]])
-        state[mboxrd.TARGET] = _HALF
+        await self._channel.write(self._view[taken : state[mboxrd.TARGET]])
+        state[mboxrd.TARGET] = 0
 
     async def _update(self):
         """QUIT: the deletions are on the card before the client hears +OK."""
@@ -293,11 +364,3 @@ class Session:
         self._channel.expect(limits.CARD_TIME)
         await self._office.ready()
         await asyncio.sleep_ms(0)
-
-    def _close_file(self):
-        file, self._file = self._file, None
-        if file:
-            try:
-                file.close()
-            except OSError:
-                pass  # it was only read

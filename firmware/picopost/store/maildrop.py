@@ -32,6 +32,9 @@ class Maildrop:
         self.octets = 0
         self._last_number = 0
         self._last_slot = -1
+        self._file = None
+        self._file_segment = -1
+        self._file_size = 0
 
     async def open(self, pause):
         """Number the messages; `await pause()` is called now and then, so that others run."""
@@ -108,9 +111,10 @@ class Maildrop:
         self.live_octets = self.octets
 
     def open_message(self, number):
-        """(file, octets on card) of the message's text; the file stands behind its From_ line.
+        """(file, offset, octets on card) of the message's text, where `file` stands.
 
-        Raises OSError when the segment is gone or shorter than its record says.
+        The file stays the maildrop's, for the next message of its segment, until `close`. Raises
+        OSError when the segment is gone or shorter than the message's record says.
         """
         base = self._index.checked(self.slot_of(number))
         words = self._index.words()
@@ -118,14 +122,32 @@ class Maildrop:
         offset = words[base + index_file.OFFSET]
         size = words[base + index_file.SIZE]
         from_line = index_file.from_line_of(where)
-        file = open(segment.path_of(self.mailbox.path, index_file.segment_of(where)), "rb")
-        if file.seek(0, 2) < offset + size:
-            file.close()
-            raise OSError(5)
-        file.seek(offset + from_line)
+        self._open_segment(index_file.segment_of(where), offset + size)
+        offset += from_line
+        self._file.seek(offset)
         # The blank line behind it is mbox, not message.
         ended = not index_file.attributes_of(where) & index_file.UNENDED
-        return file, size - from_line - ended
+        return self._file, offset, size - from_line - ended
+
+    def _open_segment(self, number, size):
+        if number == self._file_segment and size <= self._file_size:
+            return
+        self.close()
+        self._file = open(segment.path_of(self.mailbox.path, number), "rb")
+        self._file_size = self._file.seek(0, 2)
+        if self._file_size < size:
+            raise OSError(5)
+        self._file_segment = number
+
+    def close(self):
+        """Let go of the file that the last message stood in. Never raises."""
+        file, self._file = self._file, None
+        self._file_segment = -1
+        if file:
+            try:
+                file.close()
+            except OSError:
+                pass  # it was only read
 
     async def commit(self, pause):
         """Delete what is marked; when it returns, they cannot come back. Returns how many.

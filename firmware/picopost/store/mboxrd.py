@@ -151,6 +151,9 @@ def send(state, source, end, target, limit):
     `source` and `target` are bytearrays. Returns when `source` is used up, when fewer than 8
     octets are free in `target` before `limit`, or with state[ENDED] = 1 after the last line
     that TOP asked for. `finish_send` follows the last call.
+
+    Both may be one buffer. With state[TARGET] below state[SOURCE] it returns also when fewer than
+    8 octets lie between them, so nothing is written over that has not been read.
     """
     at = state[SOURCE]
     to = state[TARGET]
@@ -158,10 +161,11 @@ def send(state, source, end, target, limit):
     lines = state[LINES]
     octets = state[OCTETS] - to
     full = limit - 7
-    while at < end and to < full:
+    in_place = source is target and to < at
+    while at < end and to < full and not (in_place and at - to < 8):
         if phase == MIDDLE:
             run = source[at:at + min(end - at, full - to)]
-            cut = _sendable(run, full - to, lines >= 0)
+            cut = _sendable(run, full - to, in_place or lines >= 0)
             if cut:
                 text = run[:cut].replace(b"\n", b"\r\n")
                 target[to:to + len(text)] = text
@@ -224,8 +228,8 @@ def send(state, source, end, target, limit):
 
 def _sendable(run, room, one_line):
     """Length of a piece at the start of `run`, inside a line, in which LF to CRLF is all there
-    is to do and that takes at most `room` octets then; without the LF where lines count. 0 only
-    where `run` begins with LF."""
+    is to do and that takes at most `room` octets then; `one_line`: without its LF. 0 only where
+    `run` begins with LF."""
     cut = len(run)
     for beginning in (b"\n",) if one_line else (b"\n.", b"\n>"):
         found = run.find(beginning, 0, cut)

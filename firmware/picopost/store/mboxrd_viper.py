@@ -200,7 +200,10 @@ def send(to: ptr8, at: ptr8, end: int, target: ptr8, limit: int):
     full = int(target) + limit - 7
     last = source + end
     at = ptr8(source + state[_SOURCE])
+    apart = (source - int(target)) | (int(at) - int(to) - 1) >> 31  # 0: both in one buffer
     while int(at) < last and int(to) < full:
+        if not apart and int(at) - int(to) < 8:
+            break
         if phase:
             c = at[0]
             at = ptr8(int(at) + 1)
