@@ -19,8 +19,9 @@ RECEIVE_BUFFER = const(2048)
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
 # What all sessions share for mail on its way, between two awaits: each call of card, kernel and
-# network moves so much where one session's block moves half of it. The heap has no more to give.
-BULK_BUFFER = const(8192)
+# network moves so much where one session's block moves half of it. Sixteen sectors, which an
+# aligned piece of a file has in one cluster, and one more for what the text grows by on its way.
+BULK_BUFFER = const(8704)
 # RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters: the longest MAIL has a path
 # of 256 octets, ENVID of 100 and AUTH of 500 beside short ones, the longest RCPT a path and ORCPT
 # of 500. RFC 4954 wants 12,288 for AUTH, which PLAIN and LOGIN do not need. Longer lines are

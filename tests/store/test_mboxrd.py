@@ -72,6 +72,40 @@ def drive(version, kind, data, cuts, room, shift, lines):
         trace.append(bytes(state))
     return out, used, octets, flags, ended, trace
 
+def in_place(version, data, cuts, room, shift, lines):
+    # As `drive` for "send", text and what is made of it in one buffer of `room` octets and 8.
+    state, out, used = version.new_sending(lines), b"", 0
+    trace = []
+    for cut in list(cuts) + [len(data)]:
+        while used < cut and not state[version.ENDED]:
+            piece = data[used:min(cut, used + room)]
+            buffer = bytearray(b"\x55" * (shift + room + 8))
+            begin = len(buffer) - len(piece)
+            buffer[begin:] = piece
+            state[version.SOURCE] = begin
+            state[version.TARGET] = 0
+            while True:
+                version.send(state, buffer, len(buffer), buffer, len(buffer))
+                at, to = state[version.SOURCE], state[version.TARGET]
+                trace.append(bytes(state))
+                out += buffer[:to]
+                assert to <= at and buffer[at:] == piece[at - begin:], "written over"
+                if state[version.ENDED] or at == len(buffer):
+                    break
+                assert at - to < 8 or to > len(buffer) - 8, "stopped without a reason"
+                state[version.TARGET] = 0
+            used += at - begin
+    last = bytearray(10)
+    state[version.TARGET] = 0
+    out += last[:version.finish_send(state, last)]
+    return out, used, state[version.OCTETS], state[version.ENDED], trace
+
+def both_in_place(*case):
+    plain = in_place(mboxrd, *case)
+    native = in_place(mboxrd_viper, *case)
+    assert plain == native, (case, plain, native)
+    return plain[:-1]
+
 def both(*case):
     plain = drive(mboxrd, *case)
     native = drive(mboxrd_viper, *case)
@@ -208,6 +242,28 @@ def test_send_agrees_with_the_oracle_for_any_text_split_and_top(vm, cases):
             assert text.count(b"\n", 0, used) == len(lines), case
         else:
             assert not ended and used == len(text), case
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(sending(), min_size=5, max_size=15))
+def test_send_in_place_makes_the_same_and_writes_over_nothing_unread(vm, cases):
+    """The text stands in the end of a buffer, what is made of it in the front."""
+    apart = send_all(vm, cases)
+    together = vm.eval("[both_in_place(*case) for case in %r]" % ([tuple(c) for c in cases],))
+    for case, (wire, used, octets, _, ended), result in zip(cases, apart, together, strict=True):
+        assert result == (wire, used, octets, ended), case
+
+
+def test_text_that_grows_most_is_sent_in_place(vm):
+    """Line ends, dots and quotes alone; the longest lines fill the gap to the last octet."""
+    texts = [b"\n" * 900, b".\n" * 500, b">From \n" * 200, b">From" * 100 + b"\n.",
+             b"x" * 300 + b"\n" + b"." * 300]
+    for text in texts:
+        for room in (8, 64, 1000):
+            for count in (-1, 3):
+                wire, used, octets, _, ended = send_all(vm, [(text, [], 400, 0, count)])[0]
+                assert vm.eval(f"both_in_place({text!r}, [], {room}, 0, {count})") == (
+                    wire, used, octets, ended), (text, room, count)
 
 
 @settings(max_examples=100, deadline=None)

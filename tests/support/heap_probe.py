@@ -51,6 +51,6 @@ event_log.log = log
 watched(Delivery, "spill", sometimes)
 watched(Delivery, "commit", sample)
 watched(Channel, "write_now", sometimes)
-watched(Session, "_drain", sometimes)
+watched(Channel, "write", sometimes)
 watched(Session, "_retrieve", sample)
 appliance.main()

@@ -21,6 +21,10 @@ except ImportError:  # no native code for this processor
 # Where `send` ends a piece, so that what finish_send adds has room behind it.
 _LIMIT = const(4094)
 _BULK_LIMIT = limits.BULK_BUFFER - 10
+_STRIDE = limits.BULK_BUFFER - 512
+# Pieces of the session's own block, 14 KB, which fill all that lwIP keeps of a connection (11,680
+# octets) unless the client reads on.
+_EAGER = const(4)
 _FRESH = memoryview(new_sending())
 # In a buffer, between text for the wire and text from the card: 8 octets stop `send`.
 _GAP = const(16)
@@ -252,14 +256,13 @@ class Session:
         """Stream a message, or the top of one. Raises OSError when it cannot be read whole.
 
         A piece is whole sectors in the end of a buffer, which become text for the wire in the front
-        of it. The buffer is the one that all sessions share while the client takes at once what it
-        is given; what it leaves moves to the session's own block, which also takes the next piece.
+        of it. While the client takes at once what it is given that is the buffer which all sessions
+        share. What it leaves is made again, in the session's own block, where it can wait.
         """
         channel = self._channel
         block = channel.seat.block
         piece = channel.piece()
-        at_once = fast = piece > limits.CARD_BLOCK
-        limit = min(piece, _LIMIT)
+        at_once = piece > limits.CARD_BLOCK
         number = self._dialogue.message
         file, at, rest = self._maildrop.open_message(number)
         channel.write_within(rest)
@@ -267,85 +270,90 @@ class Session:
         now = self._state_view
         now[:] = _FRESH
         state[mboxrd.LINES] = self._dialogue.lines
-        saved = self._saved_view
+        saved = self._saved_view  # the state before this piece
         ready = self._office.volume.ready
         unread = 0  # octets from the card that wait in `buffer`
+        out = 0  # octets of what is made now that the client has already
+        eager = _EAGER if at_once else 0  # pieces that it took at once
         turn = False
         unfinished = True
         while unfinished:
             if not unread:
                 if not ready():
                     await self._office.ready()
-                buffer = channel.bulk if fast else block
-                view = channel.bulk_view if fast else self._view
-                if reply:
+                fast = eager >= _EAGER and at_once
+                if fast:
+                    buffer = channel.bulk
+                    view = channel.bulk_view
+                    limit = _BULK_LIMIT
+                    saved[:] = now
+                    from_here = at
+                else:
+                    buffer = block
+                    view = self._view
+                    limit = min(piece, _LIMIT)
+                if reply and not state[mboxrd.TARGET]:
                     buffer[: len(reply)] = reply
                     state[mboxrd.TARGET] = len(reply)
-                    reply = b""
-                # Up to a sector's edge, then whole sectors: nothing is read twice.
-                end = len(buffer)
-                begin = end - (end - _GAP - state[mboxrd.TARGET] & -_SECTOR)
-                end = begin + min(end - begin - at % _SECTOR, rest)
+                # Up to a sector's edge, then whole sectors: nothing is read twice. Of what is
+                # long, up to the edge of a stride: no piece goes over the edge of a cluster.
+                room = len(buffer) - _GAP - state[mboxrd.TARGET] & -_SECTOR
+                begin = len(buffer) - room
+                room = (at + room & -(_STRIDE if fast and rest > room else _SECTOR)) - at
+                end = begin
                 if rest:
-                    end = begin + file.readinto(view[begin:end])
+                    end += file.readinto(view[begin : begin + min(room, rest)])
                     if end == begin:
                         raise OSError(errno.EIO)
                 at += end - begin
                 rest -= end - begin
                 state[mboxrd.SOURCE] = begin
             send(state, buffer, end, buffer, limit)
-            half = 0
-            if fast and state[mboxrd.SOURCE] < end and not state[mboxrd.ENDED]:
-                half = state[mboxrd.TARGET]
-                saved[:] = now
-                send(state, buffer, end, buffer, _BULK_LIMIT)
             unread = end - state[mboxrd.SOURCE]
             if state[mboxrd.ENDED] or not (rest or unread):
                 finish_send(state, buffer)
                 unread = 0
                 unfinished = False
-            elif not (fast or unread) and state[mboxrd.TARGET] < _ENOUGH:
-                continue  # more goes behind it
             target = state[mboxrd.TARGET]
-            taken = 0
-            if at_once:
-                self._partial = True
-                taken = channel.write_now(view[:target])
-            if taken == target:
-                state[mboxrd.TARGET] = 0
-                if not unread:
-                    fast = at_once
-                    turn = not turn
-                    if turn:  # two pieces are 15 KB, some 25 ms on an RP2040
-                        channel.expect_taken()
-                        await asyncio.sleep_ms(0)
-                continue
             if fast:
-                # The block has room for half of it; the rest of the text will be read again.
-                fast = False
-                if taken < half:
+                taken = channel.write_now(view[:target])
+                if taken:
+                    self._partial = True
+                if taken < target:
+                    out += taken
                     now[:] = saved
-                    target = half
-                    unfinished = True
-                    unread = end - state[mboxrd.SOURCE]
-                block[: target - taken] = view[taken:target]
-                state[mboxrd.TARGET] = target - taken
-                taken = 0
-                if unread:
-                    at -= unread
-                    rest += unread
-                    unread = 0
+                    rest += at - from_here
+                    at = from_here
                     file.seek(at)
-            await self._drain(state, taken)
+                    eager = unread = 0
+                    unfinished = True
+                    continue
+                if unread:
+                    out += taken
+                    state[mboxrd.TARGET] = 0
+                    continue
+                out = 0
+            else:
+                if unfinished and not unread and target < _ENOUGH:
+                    continue  # more goes behind it
+                begin = min(out, target)
+                out -= begin
+                if at_once:
+                    begin += channel.write_now(view[begin:target])
+                self._partial = True
+                eager += 1
+                if begin < target:
+                    eager = 0
+                    await channel.write(view[begin:target])
+            reply = b""
+            state[mboxrd.TARGET] = 0
+            turn = not turn
+            if turn and at_once:  # two pieces are 16 KB, some 25 ms on an RP2040
+                channel.expect_taken()
+                await asyncio.sleep_ms(0)
         self._partial = False
         self._log("fetched", mailbox=self._mailbox.name, message=number,
                   octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
-
-    async def _drain(self, state, taken):
-        """Send what the session's block holds from octet `taken` on, at the client's pace."""
-        self._partial = True
-        await self._channel.write(self._view[taken : state[mboxrd.TARGET]])
-        state[mboxrd.TARGET] = 0
 
     async def _update(self):
         """QUIT: the deletions are on the card before the client hears +OK."""
