@@ -1,7 +1,6 @@
 # Runs in the VM in main.py's place: tests/bench/file_card.py, and each `fetched` event tells
 # `allocated`: all octets that were ever taken from the heap, freed or not.
 import micropython
-
 from picopost import event_log
 
 
