@@ -159,7 +159,7 @@ def letter(maildrop, number):
     from picopost.pop3 import session
     from picopost.store import mboxrd_state as mboxrd
 
-    file, _, rest = maildrop.open_message(number)
+    file, rest = maildrop.open_message(number)
     block = bytearray(4096)
     out = bytearray(8300)
     state = session.new_sending()

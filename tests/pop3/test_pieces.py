@@ -53,7 +53,7 @@ class Maildrop:
         self.offset, self.size = offset, size
     def open_message(self, number):
         self.file.seek(self.offset)
-        return self.file, self.offset, self.size
+        return self.file, self.size
 
 class Waiting:
     """A card that is busy before every second piece."""

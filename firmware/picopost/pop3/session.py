@@ -264,7 +264,8 @@ class Session:
         piece = channel.piece()
         at_once = piece > limits.CARD_BLOCK
         number = self._dialogue.message
-        file, at, rest = self._maildrop.open_message(number)
+        file, rest = self._maildrop.open_message(number)
+        at = file.tell()
         channel.write_within(rest)
         state = self._state
         now = self._state_view

@@ -111,7 +111,7 @@ class Maildrop:
         self.live_octets = self.octets
 
     def open_message(self, number):
-        """(file, offset, octets on card) of the message's text, where `file` stands.
+        """(file, octets on card) of the message's text; the file stands behind its From_ line.
 
         The file stays the maildrop's, for the next message of its segment, until `close`. Raises
         OSError when the segment is gone or shorter than the message's record says.
@@ -123,11 +123,10 @@ class Maildrop:
         size = words[base + index_file.SIZE]
         from_line = index_file.from_line_of(where)
         self._open_segment(index_file.segment_of(where), offset + size)
-        offset += from_line
-        self._file.seek(offset)
+        self._file.seek(offset + from_line)
         # The blank line behind it is mbox, not message.
         ended = not index_file.attributes_of(where) & index_file.UNENDED
-        return self._file, offset, size - from_line - ended
+        return self._file, size - from_line - ended
 
     def _open_segment(self, number, size):
         if number == self._file_segment and size <= self._file_size:
