@@ -179,6 +179,7 @@ def letter(maildrop, number):
             state[mboxrd.TARGET] = 0
             session.send(state, block, count, out, len(out))
             digest.update(memoryview(out)[: state[mboxrd.TARGET]])
+    maildrop.close()
     state[mboxrd.TARGET] = 0
     digest.update(memoryview(out)[: session.finish_send(state, out)])
     return trace + state[mboxrd.OCTETS], digest.digest().hex()[:16]
