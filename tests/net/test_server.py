@@ -13,6 +13,7 @@ from picopost.net.server import Channel, Server, Service
 class Link:
     max_sessions = 2
     max_waiting = 1
+    bulk = 0
     def serve(self, port, handler):
         self.handler = handler
 

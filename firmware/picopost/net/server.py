@@ -80,7 +80,8 @@ class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
     `handshaking`: in a TLS handshake, so nothing can be said. `bulk`, seen as `bulk_view`: a
-    buffer of BULK_BUFFER octets that all sessions share; after an await others have written in it.
+    buffer that all sessions share, of no octets where the link has no use for it; after an await
+    others have written in it.
     """
 
     def __init__(self, connection, seat, bulk):
@@ -243,7 +244,7 @@ class Server:
 
     def __init__(self, link):
         self.link = link
-        self.bulk = bytearray(limits.BULK_BUFFER)  # see Channel
+        self.bulk = bytearray(link.bulk)  # see Channel
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
         self._waiting = []  # connections, the first to come first

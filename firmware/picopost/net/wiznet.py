@@ -39,6 +39,7 @@ class Link:
     as text. `address` is the link's own as text, "" while it has none.
     """
 
+    bulk = 0
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
 
