@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import json
 import os
 import sys
@@ -155,7 +154,7 @@ async def _serve(board, settings, known):
     try:
         await _join(link)
         office.use_address(link.address)
-        server = Server(link)
+        server = Server(link, identity)
         ports = {}
         for port, service in _services(office, settings, identity):
             server.serve(port, service)
@@ -163,9 +162,6 @@ async def _serve(board, settings, known):
         event_log.log("ready", board=board["name"], hostname=office.hostname,
                       address=link.address, tls=identity.fingerprint if identity else "", **ports)
         _tell_of_logins(settings, identity)
-        gc.collect()
-        # From here on little stays for long, and a collection costs as much as a delivery.
-        gc.threshold(gc.mem_free() * 3 // 4)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)

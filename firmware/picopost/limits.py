@@ -18,9 +18,10 @@ RECEIVE_BUFFER = const(2048)
 # One session's block for what goes to or comes from the card: eight sectors, written in one
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
-# What all sessions share for mail on its way, between two awaits: each call of card, kernel and
-# network moves so much where one session's block moves half of it. Sixteen sectors, which an
-# aligned piece of a file has in one cluster, and one more for what the text grows by on its way.
+# What all sessions share for mail on its way, between two awaits, in the room that is kept for TLS:
+# each call of card, kernel and network moves so much where one session's block moves half of it.
+# Sixteen sectors, which an aligned piece of a file has in one cluster, and one more for what the
+# text grows by on its way.
 BULK_BUFFER = const(8704)
 # RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters: the longest MAIL has a path
 # of 256 octets, ENVID of 100 and AUTH of 500 beside short ones, the longest RCPT a path and ORCPT
@@ -221,8 +222,6 @@ TLS_BUFFERS = (16_720, 4_432)
 TLS_HOLE_SPARE = const(1024)
 # For who comes when there is no room: sessions are short, and clients wait longer than this.
 TLS_WAIT = const(8_000)
-# Between two looks for the room of one, where it was lost: each collects all garbage.
-TLS_SEARCH = const(200)
 # For the first octet of a handshake where TLS begins at once, and for all of one: a small device
 # computes for 5 to 10 s.
 TLS_HELLO = const(10_000)

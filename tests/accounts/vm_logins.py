@@ -118,7 +118,6 @@ class Link:
     def __init__(self, seats):
         self.max_sessions = seats
         self.max_waiting = 0
-        self.bulk = 0
         self._handlers = {}
 
     def serve(self, port, handler):

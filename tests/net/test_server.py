@@ -13,7 +13,6 @@ from picopost.net.server import Channel, Server, Service
 class Link:
     max_sessions = 2
     max_waiting = 1
-    bulk = 0
     def serve(self, port, handler):
         self.handler = handler
 
@@ -153,7 +152,7 @@ def test_who_reads_too_slowly_has_to_go(vm):
     vm.exec("""
 async def written(octets):
     seat = server._free[0]
-    channel = Channel(Connection(), seat, bytearray(limits.BULK_BUFFER))
+    channel = Channel(Connection(), seat, None)
     channel.write_within(octets)
     deadlines = []
     for _ in range(3):

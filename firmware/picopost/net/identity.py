@@ -6,6 +6,7 @@ All that TLS needs beside is loaded with the first session, for most devices use
 import asyncio
 import errno
 import gc
+import sys
 import time
 
 from picopost import event_log, limits, load
@@ -14,6 +15,10 @@ KEY = "tls_key.der"
 CERTIFICATE = "tls_cert.der"
 # A fatal alert, internal_error (RFC 5246 7.2): all that a client can be told before its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
+
+
+# A VM of 64 bits is given twice the heap, and things shall take twice the room in it.
+_SCALE = 1 if sys.maxsize < 1 << 32 else 2
 
 
 class TlsError(OSError):
@@ -47,12 +52,11 @@ class Identity:
         self.sessions = 0
         self._context = context
         self._reserve = None
-        self._searching = False
         self.waiting = 0
         self._freed = asyncio.Event()
         self._rest = 0  # ms that the last step of a handshake took
         self._resume = 0  # ticks at which the next one may start
-        self._keep_room()
+        self.keep_room()
 
     @staticmethod
     def load():
@@ -82,10 +86,9 @@ class Identity:
         digest = hashlib.sha256(certificate).digest()
         return Identity(context, binascii.hexlify(digest).decode())
 
-    def _keep_room(self):
-        """Keep holes for mbedTLS' two large buffers, which the heap could not find later.
-
-        Lists, since they take words: twice the octets in a VM of 64 bits, like all else there.
+    def keep_room(self):
+        """Keep holes for mbedTLS' two large buffers, which the heap could not find later. For who
+        is about to make something that stays: where they were lost, now is the time.
         """
         if self._reserve is None and not self.sessions:
             gc.collect()
@@ -97,16 +100,14 @@ class Identity:
                 self._freed.set()
             except MemoryError:
                 # Something still holds what the session had, or has got in between. Most things
-                # do not live long.
-                if not self._searching:
-                    self._searching = True
-                    asyncio.create_task(self._search())
+                # do not live long: the server asks again. (A task for it would settle in the hole.)
+                pass
 
-    async def _search(self):
-        while self._reserve is None and not self.sessions:
-            await asyncio.sleep_ms(limits.TLS_SEARCH)
-            self._keep_room()
-        self._searching = False
+    def spare_room(self):
+        """The larger hole, a bytearray, or None while TLS has it. To be used up to the next await;
+        then nothing may refer to it, or a TLS session finds no room.
+        """
+        return self._reserve[0] if self._reserve else None
 
     def give_room(self):
         """The holes are free: what is to fill them has to come at once."""
@@ -124,7 +125,7 @@ class Identity:
         try:
             session = load("picopost.net.tls").Connection(self, self._context, connection)
         except (MemoryError, OSError) as error:
-            self._keep_room()
+            self.keep_room()
             if isinstance(error, OSError) and error.errno != errno.ENOMEM:
                 raise
             raise Busy("the heap has no room for a TLS session")
@@ -156,7 +157,7 @@ class Identity:
     def ended(self):
         """A session has given its memory back."""
         self.sessions -= 1
-        self._keep_room()
+        self.keep_room()
         self._freed.set()
 
     async def turn(self):
@@ -174,7 +175,7 @@ class Identity:
 
 
 def _holes(spare):
-    return [[None] * ((size + spare) // 4) for size in limits.TLS_BUFFERS]
+    return [bytearray((size + spare) * _SCALE) for size in limits.TLS_BUFFERS]
 
 
 def _read(path):

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import time
 
 from micropython import const
@@ -79,16 +78,15 @@ class Service:
 class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
-    `handshaking`: in a TLS handshake, so nothing can be said. `bulk`, seen as `bulk_view`: a
-    buffer that all sessions share, of no octets where the link has no use for it; after an await
-    others have written in it.
+    `handshaking`: in a TLS handshake, so nothing can be said. `bulk()` is a buffer of BULK_BUFFER
+    octets and more that all sessions share, or None: up to the next await. Then others write in it,
+    and TLS may want its room, so nothing may refer to it any more.
     """
 
     def __init__(self, connection, seat, bulk):
         self.connection = connection
         self.seat = seat
         self.bulk = bulk
-        self.bulk_view = memoryview(bulk)
         self.peer = connection.peer
         self.reader = LineReader(self, seat.receive)
         self.handshaking = False
@@ -239,12 +237,20 @@ def _tell_of(error, channel, service):
         pass  # no room in the heap even for a line
 
 
-class Server:
-    """Gives each connection a seat and a session, at once or after a while, or a clear refusal."""
+def _no_bulk():
+    return None
 
-    def __init__(self, link):
+
+class Server:
+    """Gives each connection a seat and a session, at once or after a while, or a clear refusal.
+
+    `identity` is the one for TLS, or None: its room is what sessions share, see Channel.
+    """
+
+    def __init__(self, link, identity=None):
         self.link = link
-        self.bulk = bytearray(link.bulk)  # see Channel
+        self._identity = identity
+        self._bulk = identity.spare_room if identity else _no_bulk
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
         self._waiting = []  # connections, the first to come first
@@ -303,12 +309,11 @@ class Server:
         channel = None
         why = "fault"
         try:
-            # What the session is made of stays for a while: it shall lie low in the heap, not in
-            # the middle of what large buffers need in one piece.
-            gc.collect()
+            if self._identity:
+                self._identity.keep_room()  # before the session's objects get in its way
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
-            channel = Channel(connection, seat, self.bulk)
+            channel = Channel(connection, seat, self._bulk)
             why = await self._session(channel, service)
         finally:
             # Whatever happened, the seat is free again and the connection gone.
@@ -381,6 +386,8 @@ class Server:
         """For ever: end the sessions that have to."""
         while True:
             await asyncio.sleep_ms(limits.REAPER_PERIOD)
+            if self._identity:
+                self._identity.keep_room()
             now = time.ticks_ms()
             for seat in self._taken:
                 if seat.is_due(now):

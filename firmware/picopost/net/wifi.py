@@ -86,7 +86,6 @@ class Connection:
 class Link:
     """`settings["wifi"]` says which network; lwIP's listeners survive its loss and return."""
 
-    bulk = limits.BULK_BUFFER
     max_sessions = limits.WIFI_SESSIONS
     max_waiting = limits.WIFI_WAITING
 

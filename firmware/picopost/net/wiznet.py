@@ -39,7 +39,6 @@ class Link:
     as text. `address` is the link's own as text, "" while it has none.
     """
 
-    bulk = 0
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
 

@@ -281,11 +281,12 @@ class Session:
         while unfinished:
             if not unread:
                 if not ready():
+                    buffer = view = None  # TLS may want it
                     await self._office.ready()
-                fast = eager >= _EAGER and at_once
+                buffer = channel.bulk() if eager >= _EAGER and at_once else None
+                fast = buffer is not None
                 if fast:
-                    buffer = channel.bulk
-                    view = channel.bulk_view
+                    view = memoryview(buffer)[: limits.BULK_BUFFER]
                     limit = _BULK_LIMIT
                     saved[:] = now
                     from_here = at
@@ -298,8 +299,8 @@ class Session:
                     state[mboxrd.TARGET] = len(reply)
                 # Up to a sector's edge, then whole sectors: nothing is read twice. Of what is
                 # long, up to the edge of a stride: no piece goes over the edge of a cluster.
-                room = len(buffer) - _GAP - state[mboxrd.TARGET] & -_SECTOR
-                begin = len(buffer) - room
+                room = len(view) - _GAP - state[mboxrd.TARGET] & -_SECTOR
+                begin = len(view) - room
                 room = (at + room & -(_STRIDE if fast and rest > room else _SECTOR)) - at
                 end = begin
                 if rest:
@@ -351,6 +352,8 @@ class Session:
             turn = not turn
             if turn and at_once:  # two pieces are 16 KB, some 25 ms on an RP2040
                 channel.expect_taken()
+                if fast:
+                    buffer = view = None  # TLS may want it
                 await asyncio.sleep_ms(0)
         self._partial = False
         self._log("fetched", mailbox=self._mailbox.name, message=number,
