@@ -6,8 +6,11 @@ BIN := $(VENV)/bin
 REQUIREMENTS := host_tools/requirements.txt firmware/requirements.txt \
 	tests/requirements.txt tests/requirements-chips.txt
 READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench
 # Options for `python -m host_tools run`, e.g. make run RUN="--board pico_w"
 RUN ?=
+# Options for the bench, e.g. make bench BENCH="smtp --quick"
+BENCH ?=
 # Options for pytest, e.g. make test PYTEST="-k pop3"
 PYTEST ?=
 
@@ -23,7 +26,8 @@ help:
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
 	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
 	@echo "               and look for leaks (CAMPAIGN=... and FUZZ=... pass options on)"
-	@echo "make bench  count what letters cost on the buses"
+	@echo "make bench  beside other servers, and what letters cost on the buses (BENCH=... passes"
+	@echo "            options on)"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
 	@echo "make venv   the set-up alone"
 	@echo "make clean  remove what was built, card images included"
@@ -37,6 +41,11 @@ $(READY): $(REQUIREMENTS)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps \
 		--target $(VENV)/device_packages -r firmware/requirements.txt \
 		-r tests/requirements-chips.txt
+	@touch $@
+
+# What is only compared, or drawn with: no test needs it.
+$(BENCH_READY): $(READY) tests/requirements-bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements-bench.txt
 	@touch $@
 
 run: $(READY)
@@ -54,8 +63,8 @@ campaign: $(READY)
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
-bench: $(READY)
-	$(BIN)/python -m tests.bench
+bench: $(READY) $(BENCH_READY)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
 	rm -rf build
