@@ -21,6 +21,7 @@ from pathlib import Path
 from host_tools.firmware_build import BUILD
 from tests.bench import bus, report
 from tests.bench.context import Context, open_folder
+from tests.bench.sections.pop3 import pop3
 from tests.bench.sections.smtp import smtp
 
 
@@ -30,7 +31,7 @@ def bus_counts(context: Context) -> report.Section:
     return report.Section("Buses", (BUILD / "bench" / "bus.md").read_text())
 
 
-SECTIONS = {"bus": bus_counts, "smtp": smtp}
+SECTIONS = {"bus": bus_counts, "smtp": smtp, "pop3": pop3}
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-_SENDER = Path(__file__).with_name("sender.py")
+_HERE = Path(__file__).parent
 _LONGEST = 900  # s for one load, then it hangs
 
 
@@ -34,9 +34,17 @@ def load(server, **job) -> dict:
     Returns {"seconds", "refused" (421), "done", "large_done", "latencies" (s), "began"
     (time.time())}. Raises Lost.
     """
-    job = {"port": server.smtp, **job}
-    ended = subprocess.run([sys.executable, "-I", str(_SENDER), json.dumps(job)], text=True,
-                           capture_output=True, timeout=_LONGEST)
+    return _client("sender.py", server, {"port": server.smtp, **job})
+
+
+def read(server, **job) -> dict:
+    """One POP3 session by tests/bench/reader.py; `job` and what is returned as said there."""
+    return _client("reader.py", server, {"port": server.pop3, **job})
+
+
+def _client(script: str, server, job: dict) -> dict:
+    ended = subprocess.run([sys.executable, "-I", str(_HERE / script), json.dumps(job)],
+                           text=True, capture_output=True, timeout=_LONGEST)
     if ended.returncode:
         raise Lost(f"{server.name} failed with {job}: {ended.stderr.strip()[-1000:]}")
     return json.loads(ended.stdout)

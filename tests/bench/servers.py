@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 
 from host_tools import accounts
-from tests.support.appliance import free_port_offset
+from tests.support.appliance import ROOT, free_port_offset
 from tests.support.running import Running
 from tests.support.wire import Pop3
 
 FILE_CARD = Path(__file__).with_name("file_card.py")
 _RIVALS = Path(__file__).with_name("rivals")
 _PATIENCE = 60.0  # s
+_NOBODY = 65534  # whose mailboxes the rivals' are
 MAX_SIZE = 200 << 20
 DOMAIN = "xyz.com"
 USER, PASSWORD = "girl", "pw"
@@ -81,10 +82,10 @@ class Picopost:
 
     def __init__(self, folder: Path, *, durable: bool = True, chips: bool = False,
                  users: tuple[str, ...] = (USER,), main: Path = FILE_CARD,
-                 settings: dict | None = None):
+                 settings: dict | None = None, name: str | None = None):
         folder.mkdir(parents=True)
-        self.name = ("picopost, emulated chips" if chips else
-                     "picopost" if durable else "picopost, no fsync")
+        self.name = name or ("picopost, emulated chips" if chips else
+                             "picopost" if durable else "picopost, no fsync")
         self._folder = folder
         self._durable, self._chips, self._users, self._main = durable, chips, users, main
         self._settings = {"sessions_per_address": 16, "max_message_size": MAX_SIZE,
@@ -115,6 +116,13 @@ class Picopost:
     @property
     def pid(self) -> int:
         return self.running.board._process.pid
+
+    def export(self, user: str, path: Path) -> Path:
+        """The user's mail as one mbox file, read from the card while the firmware runs."""
+        subprocess.run([sys.executable, "-m", "host_tools", "card", "export",
+                        str(self._folder / "card.img"), user, "--to", str(path)],
+                       check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        return path
 
     def stored(self, expected: int) -> int:
         count = 0
@@ -218,19 +226,14 @@ class Postfix(Process):
         self._mbox = Mbox(folder / "mail" / USER)
 
     def __enter__(self) -> Postfix:
-        nobody = 65534
         config, data, mail = (self._folder / name for name in ("config", "data", "mail"))
         for path in (config, data, mail, self._folder / "queue"):
             path.mkdir()
         shutil.chown(data, "postfix")
-        os.chown(mail, nobody, nobody)
-        settings = (_RIVALS / "postfix_main.cf").read_text()
-        for name, value in {"FOLDER": self._folder, "NOBODY": nobody, "DOMAIN": DOMAIN,
-                            "USER": USER}.items():
-            settings = settings.replace(f"@{name}@", str(value))
-        (config / "main.cf").write_text(settings)
-        services = (_RIVALS / "postfix_master.cf").read_text()
-        (config / "master.cf").write_text(services.replace("@PORT@", str(self.smtp)))
+        os.chown(mail, _NOBODY, _NOBODY)
+        (config / "main.cf").write_text(_filled("postfix_main.cf", FOLDER=self._folder,
+                                                NOBODY=_NOBODY, DOMAIN=DOMAIN, USER=USER))
+        (config / "master.cf").write_text(_filled("postfix_master.cf", PORT=self.smtp))
         self._start(self._program, "-c", str(config), "start-fg")
         return self
 
@@ -239,6 +242,42 @@ class Postfix(Process):
         while (count := self._mbox.count()) < expected and time.monotonic() < deadline:
             time.sleep(0.005)
         return count
+
+
+class Dovecot(Process):
+    """dovecot-pop3d over mbox files: {user: path} to be read, which are copied."""
+
+    name = "Dovecot"
+
+    def __init__(self, folder: Path, boxes: dict[str, Path]):
+        self._program = _program("dovecot", "dovecot-pop3d")
+        if os.geteuid() != 0:
+            raise Unavailable("wants root")
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._boxes = boxes
+        self.pop3 = free_port()
+
+    def __enter__(self) -> Dovecot:
+        for user, box in self._boxes.items():
+            home = self._folder / "mail" / user
+            home.mkdir(parents=True)
+            shutil.copyfile(box, home / "inbox")
+            for path in (home, home / "inbox"):
+                os.chown(path, _NOBODY, _NOBODY)
+        path = self._folder / "dovecot.conf"
+        path.write_text(_filled("dovecot.conf", FOLDER=self._folder, PASSWORD=PASSWORD,
+                                PORT=self.pop3, NOBODY=_NOBODY))
+        self._start(self._program, "-F", "-c", str(path))
+        return self
+
+
+def _filled(name: str, **values: object) -> str:
+    """A rival's configuration with its @NAMES@ replaced."""
+    text = (_RIVALS / name).read_text()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", str(value))
+    return text
 
 
 def _program(name: str, package: str) -> str:
