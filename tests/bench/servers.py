@@ -86,18 +86,18 @@ class Picopost:
         folder.mkdir(parents=True)
         self.name = name or ("picopost, emulated chips" if chips else
                              "picopost" if durable else "picopost, no fsync")
-        self._folder = folder
+        self.folder = folder
         self._durable, self._chips, self._users, self._main = durable, chips, users, main
         self._settings = {"sessions_per_address": 16, "max_message_size": MAX_SIZE,
                           **(settings or {})}
 
     def __enter__(self) -> Picopost:
-        self.running = Running(self._folder, self._settings,
+        self.running = Running(self.folder, self._settings,
                                "pico_w5500" if self._chips else "pico_w",
                                None if self._chips else self._main)
-        flash = self._folder / "flash"
+        flash = self.folder / "flash"
         if not self._chips:
-            (flash / "card_image").write_text(str(self._folder / "card.img"))
+            (flash / "card_image").write_text(str(self.folder / "card.img"))
             if not self._durable:
                 (flash / "no_fsync").touch()
         (flash / "accounts.txt").write_text(
@@ -120,7 +120,7 @@ class Picopost:
     def export(self, user: str, path: Path) -> Path:
         """The user's mail as one mbox file, read from the card while the firmware runs."""
         subprocess.run([sys.executable, "-m", "host_tools", "card", "export",
-                        str(self._folder / "card.img"), user, "--to", str(path)],
+                        str(self.folder / "card.img"), user, "--to", str(path)],
                        check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         return path
 
@@ -144,7 +144,7 @@ class Process:
         return self._process.pid
 
     def _start(self, *command: str, **more) -> None:
-        self._log = open(self._folder / "log", "wb")
+        self._log = open(self.folder / "log", "wb")
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log,
                                          stderr=self._log, start_new_session=True, **more)
         try:
@@ -154,7 +154,7 @@ class Process:
         except AssertionError as error:
             self.__exit__()
             raise Unavailable(f"{error}: "
-                              f"{(self._folder / 'log').read_text()[-500:]}") from error
+                              f"{(self.folder / 'log').read_text()[-500:]}") from error
 
     def __exit__(self, *_) -> None:
         self._process.terminate()
@@ -177,7 +177,7 @@ class Aiosmtpd(Process):
         if importlib.util.find_spec("aiosmtpd") is None:
             raise Unavailable("not installed: tests/requirements-bench.txt")
         folder.mkdir(parents=True)
-        self._folder = folder
+        self.folder = folder
         self.smtp = free_port()
         self._mbox = Mbox(folder / "mbox")
 
@@ -198,7 +198,7 @@ class Sink(Process):
     def __init__(self, folder: Path):
         self._program = _program("smtp-sink", "postfix")
         folder.mkdir(parents=True)
-        self._folder = folder
+        self.folder = folder
         self.smtp = free_port()
 
     def __enter__(self) -> Sink:
@@ -221,17 +221,17 @@ class Postfix(Process):
         if os.geteuid() != 0:
             raise Unavailable("wants root")
         folder.mkdir(parents=True)
-        self._folder = folder
+        self.folder = folder
         self.smtp = free_port()
         self._mbox = Mbox(folder / "mail" / USER)
 
     def __enter__(self) -> Postfix:
-        config, data, mail = (self._folder / name for name in ("config", "data", "mail"))
-        for path in (config, data, mail, self._folder / "queue"):
+        config, data, mail = (self.folder / name for name in ("config", "data", "mail"))
+        for path in (config, data, mail, self.folder / "queue"):
             path.mkdir()
         shutil.chown(data, "postfix")
         os.chown(mail, _NOBODY, _NOBODY)
-        (config / "main.cf").write_text(_filled("postfix_main.cf", FOLDER=self._folder,
+        (config / "main.cf").write_text(_filled("postfix_main.cf", FOLDER=self.folder,
                                                 NOBODY=_NOBODY, DOMAIN=DOMAIN, USER=USER))
         (config / "master.cf").write_text(_filled("postfix_master.cf", PORT=self.smtp))
         self._start(self._program, "-c", str(config), "start-fg")
@@ -254,19 +254,19 @@ class Dovecot(Process):
         if os.geteuid() != 0:
             raise Unavailable("wants root")
         folder.mkdir(parents=True)
-        self._folder = folder
+        self.folder = folder
         self._boxes = boxes
         self.pop3 = free_port()
 
     def __enter__(self) -> Dovecot:
         for user, box in self._boxes.items():
-            home = self._folder / "mail" / user
+            home = self.folder / "mail" / user
             home.mkdir(parents=True)
             shutil.copyfile(box, home / "inbox")
             for path in (home, home / "inbox"):
                 os.chown(path, _NOBODY, _NOBODY)
-        path = self._folder / "dovecot.conf"
-        path.write_text(_filled("dovecot.conf", FOLDER=self._folder, PASSWORD=PASSWORD,
+        path = self.folder / "dovecot.conf"
+        path.write_text(_filled("dovecot.conf", FOLDER=self.folder, PASSWORD=PASSWORD,
                                 PORT=self.pop3, NOBODY=_NOBODY))
         self._start(self._program, "-F", "-c", str(path))
         return self
