@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,23 +55,35 @@ class Chart:
             chart = pygal.XY(logarithmic=True, xrange=None, **more)
             for name, values in self.series.items():
                 # Both axes: pygal knows the one of y, the other is given as powers of ten.
-                chart.add(name, [(_log(x), y) for x, y in zip(self.labels, values, strict=True)
-                                 if y])
-            chart.x_labels = [{"value": _log(x), "label": human(x)} for x in self.labels]
+                points = zip(self.labels, values, strict=True)
+                chart.add(name, [(math.log10(x), y) for x, y in points if y])
+            chart.y_labels = _decades([value for values in self.series.values()
+                                       for value in values if value])
+            chart.x_labels = [{"value": math.log10(x), "label": human(x)} for x in self.labels]
         else:
             chart = pygal.Bar(**more)
             chart.x_labels = [str(label) for label in self.labels]
             for name, values in self.series.items():
                 chart.add(name, values)
+        chart.add_xml_filter(_without_scripts)
         path = folder / f"{self.file}.svg"
         chart.render_to_file(str(path))
         return path
 
 
-def _log(value: float) -> float:
-    import math
+def _decades(values: list[float]) -> list[float]:
+    """The powers of ten around all values."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return [10.0 ** power for power in range(low, high + 1)]
 
-    return math.log10(value)
+
+def _without_scripts(root):
+    """pygal's root element without what only its own JavaScript, which is not there, would use."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag == "script":
+                parent.remove(child)
+    return root
 
 
 @dataclass

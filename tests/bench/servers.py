@@ -7,7 +7,9 @@ way. Unavailable, with the reason as its text, says that a server cannot run her
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -251,23 +253,26 @@ class Dovecot(Process):
 
     def __init__(self, folder: Path, boxes: dict[str, Path]):
         self._program = _program("dovecot", "dovecot-pop3d")
-        if os.geteuid() != 0:
-            raise Unavailable("wants root")
         folder.mkdir(parents=True)
         self.folder = folder
         self._boxes = boxes
         self.pop3 = free_port()
 
     def __enter__(self) -> Dovecot:
+        root = os.geteuid() == 0
+        uid, gid = (_NOBODY, _NOBODY) if root else (os.geteuid(), os.getegid())
         for user, box in self._boxes.items():
             home = self.folder / "mail" / user
             home.mkdir(parents=True)
             shutil.copyfile(box, home / "inbox")
             for path in (home, home / "inbox"):
-                os.chown(path, _NOBODY, _NOBODY)
+                os.chown(path, uid, gid)
+        name = pwd.getpwuid(uid).pw_name
         path = self.folder / "dovecot.conf"
-        path.write_text(_filled("dovecot.conf", FOLDER=self.folder, PASSWORD=PASSWORD,
-                                PORT=self.pop3, NOBODY=_NOBODY))
+        path.write_text(_filled(
+            "dovecot.conf", FOLDER=self.folder, PASSWORD=PASSWORD, PORT=self.pop3, UID=uid, GID=gid,
+            INTERNAL="dovecot" if root else name, LOGIN="dovenull" if root else name,
+            GROUP="dovecot" if root else grp.getgrgid(gid).gr_name))
         self._start(self._program, "-F", "-c", str(path))
         return self
 

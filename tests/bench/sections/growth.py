@@ -20,6 +20,7 @@ SIZES = (1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 << 20)
 _OCTETS = 2048
 _ROUNDS = 5
 _DELIVERIES = 20
+_STATS = 61
 _FLAT = 1.25  # times
 _LINEAR = 1.25
 
@@ -60,7 +61,8 @@ def mailboxes(context: Context, counts: dict[int, int]) -> dict[int, dict[str, f
 
 
 def step(server: Picopost) -> dict:
-    return {**delivered(server, kind="each", count=_DELIVERIES, size=_OCTETS), **read(server)}
+    return {**delivered(server, kind="each", count=_DELIVERIES, size=_OCTETS),
+            **read(server, stats=_STATS)}
 
 
 def filled(context: Context, count: int) -> Path:

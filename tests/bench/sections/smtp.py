@@ -99,7 +99,7 @@ def section(found: dict[tuple, dict[str, list]], context: Context) -> Section:
                                figure(share) if share else "-"])
         result.tables.append(table)
     for size in sizes:
-        rates = {name: [rate(found["each", size, clients].get(name), size)
+        rates = {name: [rate(found.get(("each", size, clients), {}).get(name), size)
                         for clients in SENDERS] for name in names if "nothing" not in name}
         result.charts.append(Chart(
             f"smtp-{human(size).replace(' ', '')}", f"Mail in: messages of {human(size)}, a "
