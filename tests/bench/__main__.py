@@ -73,7 +73,9 @@ def main() -> None:
         print(f"{time.monotonic() - start:6.0f} s  {name}", file=sys.stderr, flush=True)
         # Not /tmp, which may be memory, where syncing costs nothing; and a short path, for sockets.
         with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="picopost-bench-") as folder:
-            found[name] = SECTIONS[name](Context(open_folder(folder), options.quick))
+            context = Context(open_folder(folder), options.quick)
+            found[name] = SECTIONS[name](context)
+            found[name].text += context.skipped()
         machine["took"] = (f"{time.monotonic() - start:.0f} s"
                            + (", quick" if options.quick else ""))
         text = report.write(found, machine, options.out)  # also if a later one fails

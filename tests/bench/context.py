@@ -40,8 +40,13 @@ class Context:
                 try:
                     servers.append(stack.enter_context(make(self.place())))
                 except Unavailable as error:
-                    self.missing[make.__name__] = str(error)
+                    self.missing[make.__name__.capitalize()] = str(error)
             yield servers
+
+    def skipped(self) -> str:
+        """A paragraph for each server that was left out."""
+        return "".join(f"\n\n{name}: skipped, {why.strip()}." for name, why in
+                       self.missing.items())
 
 
 def open_folder(path: str) -> Path:

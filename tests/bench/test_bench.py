@@ -7,11 +7,13 @@ import random
 import socket
 import threading
 import xml.etree.ElementTree as ElementTree
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from tests.bench import measure, report, sender
+from tests.bench.context import Context
 from tests.bench.sections import smtp as smtp_section
 from tests.bench.servers import Aiosmtpd, Mbox, Picopost, Unavailable
 
@@ -170,6 +172,16 @@ def test_a_table_is_markdown():
         table.markdown()
 
 
+def test_a_server_that_is_not_here_is_left_out(tmp_path):
+    def postfix(folder):
+        raise Unavailable("not installed")
+
+    context = Context(tmp_path)
+    with context.running(postfix, lambda folder: nullcontext(folder)) as servers:
+        assert servers == [tmp_path / "2"]
+    assert context.skipped() == "\n\nPostfix: skipped, not installed."
+
+
 def runs(seconds: float, count: int = 10) -> list[dict]:
     """Three runs as the sections get them."""
     return [{"seconds": seconds * factor, "kept": seconds * factor, "done": count, "refused": 1,
@@ -180,7 +192,7 @@ def results(ours: float, theirs: float) -> report.Section:
     """The section of mail in, where picopost takes `ours` and aiosmtpd `theirs` seconds."""
     found = {(kind, size, clients): {"aiosmtpd": runs(theirs), "picopost": runs(ours)}
              for kind in ("each", "one") for size in (1024, 5 << 20) for clients in (1, 4, 8)}
-    return smtp_section.section(found, SimpleNamespace(missing={"Postfix": "not installed"}))
+    return smtp_section.section(found)
 
 
 def test_targets_are_missed_and_met():
@@ -192,13 +204,13 @@ def test_targets_are_missed_and_met():
 def test_one_bad_case_misses_a_target(theirs):
     found = {(kind, 1024, 1): {"aiosmtpd": runs(seconds), "picopost": runs(1)}
              for kind, seconds in zip(("each", "one"), theirs, strict=True)}
-    [target] = smtp_section.section(found, SimpleNamespace(missing={})).targets
+    [target] = smtp_section.section(found).targets
     assert (target.met, target.measured) == (False, "least 1.50 times")
 
 
 def test_without_a_rival_a_target_is_not_measured():
     found = {("each", 1024, 1): {"picopost": runs(1)}}
-    [target] = smtp_section.section(found, SimpleNamespace(missing={})).targets
+    [target] = smtp_section.section(found).targets
     assert target.met is None
 
 
@@ -207,7 +219,6 @@ def test_the_report_is_written(tmp_path):
     section.charts.clear()
     text = report.write({"smtp": section}, {"machine": "this"}, tmp_path)
     assert text == (tmp_path / "bench.md").read_text()
-    assert "Postfix: skipped, not installed." in text
     assert "| 20.0/s, 0.02 MB/s, 3 x 421 |" in text
     written = json.loads((tmp_path / "bench.json").read_text())
     assert written["about"] == {"machine": "this"}

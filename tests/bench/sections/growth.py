@@ -36,7 +36,7 @@ def growth(context: Context) -> Section:
     sizes = SIZES[:-1] if context.quick else SIZES
     boxes = mailboxes(context, counts)
     amounts = by_size(context, sizes)
-    return section(boxes, amounts, context)
+    return section(boxes, amounts)
 
 
 def mailboxes(context: Context, counts: dict[int, int]) -> dict[int, dict[str, float]]:
@@ -93,8 +93,8 @@ def by_size(context: Context, sizes: tuple[int, ...]) -> dict[int, dict[str, flo
             for size, ways in found.items()}
 
 
-def section(boxes: dict[int, dict[str, float]], amounts: dict[int, dict[str, float]],
-            context: Context) -> Section:
+def section(boxes: dict[int, dict[str, float]],
+            amounts: dict[int, dict[str, float]]) -> Section:
     """Tables, plots and targets."""
     result = Section("Growth", _TEXT)
     kinds = list(next(iter(boxes.values())))

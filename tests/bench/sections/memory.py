@@ -34,7 +34,6 @@ take about half of that, buffers the same."""
 def memory(context: Context) -> Section:
     """Run it."""
     loader = lean_vm.build(context.folder)
-    result = Section("Memory", _TEXT)
     found: dict[str, dict[str, dict]] = {}
 
     def launched(folder: Path) -> Picopost:
@@ -54,7 +53,7 @@ def memory(context: Context) -> Section:
         with lean_vm.launched_by(loader), context.running(alone) as [server]:
             found[server.name] = loaded(server)
     heap = heap_costs(context, found)
-    return section(found, heap, result, context)
+    return section(found, heap)
 
 
 def loaded(server) -> dict[str, dict]:
@@ -151,8 +150,9 @@ def read_by_five(server) -> dict[str, int]:
     return peak
 
 
-def section(found: dict, heap: dict[str, int], result: Section, context: Context) -> Section:
+def section(found: dict, heap: dict[str, int]) -> Section:
     """Tables, plot and targets."""
+    result = Section("Memory", _TEXT)
     table = Table("Processes, KB", ["server", "RSS at rest", "RSS peak", "PSS at rest"])
     for name, at in found.items():
         table.rows.append([name, f"{at['rest']['rss']:,}", f"{at['load']['peak']:,}",
@@ -175,7 +175,5 @@ def section(found: dict, heap: dict[str, int], result: Section, context: Context
         if what.startswith("peak of five POP3"):
             result.targets.append(Target("peak heap with five POP3 sessions: at most 40 KB over "
                                          "idle", f"{octets / 1024:.1f} KB", octets <= _MAY_TAKE))
-    for name, why in context.missing.items():
-        result.text += f"\n\n{name}: skipped, {why}."
     result.data = {"processes": found, "heap": heap}
     return result

@@ -78,7 +78,7 @@ def pop3(context: Context) -> Section:
         for box in ("small",) if context.quick else BOXES:
             fill(board, box, CHIPS[box])
             found[box][board.name] = [fetch(board, box, CHIPS[box])]
-    return section(found, context)
+    return section(found)
 
 
 def check_same(box: str, servers: list, sizes: set[tuple[int, ...]]) -> None:
@@ -89,7 +89,7 @@ def check_same(box: str, servers: list, sizes: set[tuple[int, ...]]) -> None:
                    f"they differ by up to {max(spread)} octets")
 
 
-def section(found: dict[str, dict[str, list]], context: Context) -> Section:
+def section(found: dict[str, dict[str, list]]) -> Section:
     """Table, plot and targets of {box: {server: results}}."""
     names = list(dict.fromkeys(name for results in found.values() for name in results))
     result = Section("Mail out (POP3)", _TEXT)
@@ -107,8 +107,6 @@ def section(found: dict[str, dict[str, list]], context: Context) -> Section:
     result.charts.append(Chart("pop3", "Mail out", "MB/s", [title(box) for box in found], {
         name: [round(rate(results[name]), 2) if name in results else None
                for results in found.values()] for name in names}))
-    for name, why in context.missing.items():
-        result.text += f"\n\n{name}: skipped, {why}."
     result.data = {title(box): results for box, results in found.items()}
     return result
 

@@ -50,7 +50,7 @@ def sessions(context: Context) -> Section:
     with context.running(chips) as [board]:
         for kind in KINDS:
             found[kind, 1][board.name] = [one(board, kind, 1, _COUNT_CHIPS)]
-    return section(found, mixed, context)
+    return section(found, mixed)
 
 
 def port(server, kind: str) -> int | None:
@@ -63,8 +63,7 @@ def one(server, kind: str, clients: int, count: int) -> dict:
                 port=port(server, kind))
 
 
-def section(found: dict[tuple, dict[str, list]], mixed: dict[str, list],
-            context: Context) -> Section:
+def section(found: dict[tuple, dict[str, list]], mixed: dict[str, list]) -> Section:
     """Tables and plots of {(kind, clients): {server: results}} and {server: results}."""
     result = Section("Sessions", _TEXT)
     names = list(dict.fromkeys(name for results in found.values() for name in results))
@@ -87,8 +86,6 @@ def section(found: dict[tuple, dict[str, list]], mixed: dict[str, list],
                              figure(large / sum(run["seconds"] for run in results))])
     result.tables += [table, latency]
     result.charts.append(Chart("latency", latency.title, "ms", ["p50", "p99"], points))
-    for name, why in context.missing.items():
-        result.text += f"\n\n{name}: skipped, {why}."
     result.data = {"sessions": {f"{kind}, {clients} clients": results
                                 for (kind, clients), results in found.items()},
                    "latency": mixed}

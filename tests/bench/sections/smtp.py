@@ -80,10 +80,10 @@ def smtp(context: Context) -> Section:
                 if few and not (context.quick and clients > 1):
                     found["each", size, clients][board.name] = [
                         run(board, kind="each", clients=clients, count=few, size=size)]
-    return section(found, context)
+    return section(found)
 
 
-def section(found: dict[tuple, dict[str, list]], context: Context) -> Section:
+def section(found: dict[tuple, dict[str, list]]) -> Section:
     """Tables, plots and targets of {(kind, size, senders): {server: results}}."""
     names = list(dict.fromkeys(name for results in found.values() for name in results))
     result = Section("Mail in (SMTP)", _TEXT)
@@ -112,8 +112,6 @@ def section(found: dict[tuple, dict[str, list]], context: Context) -> Section:
             f"{human(size)}: at least {_WANTED:g} times aiosmtpd with 1, 4 and 8 senders",
             f"least {figure(worst[size])} times" if size in worst else "-",
             worst[size] >= _WANTED if size in worst else None))
-    for name, why in context.missing.items():
-        result.text += f"\n\n{name}: skipped, {why}."
     result.data = {f"{kind}, {human(size)}, {clients} senders": results
                    for (kind, size, clients), results in found.items()}
     return result
