@@ -88,7 +88,7 @@ def section(found: dict[tuple, dict[str, list]]) -> Section:
     names = list(dict.fromkeys(name for results in found.values() for name in results))
     result = Section("Mail in (SMTP)", _TEXT)
     sizes = sorted({size for _, size, _ in found})
-    worst: dict[int, float] = {}
+    shares: dict[int, list[float]] = {size: [] for size in sizes}
     for kind, title in KINDS.items():
         table = Table(title, ["size", "senders", *names, "picopost / aiosmtpd"])
         for (of, size, clients), results in found.items():
@@ -96,7 +96,7 @@ def section(found: dict[tuple, dict[str, list]]) -> Section:
                 continue
             share = ratio(results)
             if share:
-                worst[size] = min(share, worst.get(size, share))
+                shares[size].append(share)
             table.rows.append([human(size), str(clients),
                                *(cell(results.get(name), size) for name in names),
                                figure(share) if share else "-"])
@@ -109,9 +109,9 @@ def section(found: dict[tuple, dict[str, list]]) -> Section:
             "session each", "messages/s" if size <= _KB else "MB/s", list(SENDERS), rates,
             x_title="senders"))
         result.targets.append(Target(
-            f"{human(size)}: at least {_WANTED:g} times aiosmtpd with 1, 4 and 8 senders",
-            f"least {figure(worst[size])} times" if size in worst else "-",
-            worst[size] >= _WANTED if size in worst else None))
+            f"{human(size)}: at least {_WANTED:g} times aiosmtpd with 1, 4, 8 senders, both ways",
+            ", ".join(figure(share) for share in shares[size]) or "-",
+            min(shares[size]) >= _WANTED if shares[size] else None))
     result.data = {f"{kind}, {human(size)}, {clients} senders": results
                    for (kind, size, clients), results in found.items()}
     return result
