@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 from host_tools import accounts
+from tests.bench.processes import family
 from tests.support.appliance import ROOT, free_port_offset
 from tests.support.running import Running
 from tests.support.wire import Pop3
@@ -159,13 +161,21 @@ class Process:
                               f"{(self.folder / 'log').read_text()[-500:]}") from error
 
     def __exit__(self, *_) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        members = family(self.pid)
+        os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _PATIENCE
+        while left := [pid for pid in members if self._lives(pid)]:
+            if time.monotonic() > deadline:
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+                raise AssertionError(f"{self.name} had to be killed")
+            time.sleep(0.01)
         self._log.close()
+
+    def _lives(self, pid: int) -> bool:
+        if pid == self._process.pid:
+            return self._process.poll() is None
+        return Path(f"/proc/{pid}").exists()
 
 
 class Aiosmtpd(Process):
@@ -238,6 +248,12 @@ class Postfix(Process):
         (config / "master.cf").write_text(_filled("postfix_master.cf", PORT=self.smtp))
         self._start(self._program, "-c", str(config), "start-fg")
         return self
+
+    @property
+    def pid(self) -> int:
+        """Of its master: the script that starts it does not pass signals on."""
+        path = self.folder / "queue" / "pid" / "master.pid"
+        return int(path.read_text()) if path.exists() else self._process.pid
 
     def stored(self, expected: int) -> int:
         deadline = time.monotonic() + _PATIENCE

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import random
 import socket
+import tempfile
 import threading
 import xml.etree.ElementTree as ElementTree
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from tests.bench import measure, report, sender
-from tests.bench.context import Context
+from tests.bench.context import Context, open_folder
+from tests.bench.processes import family, memory
 from tests.bench.sections import profile as profile_section
 from tests.bench.sections import smtp as smtp_section
-from tests.bench.servers import Aiosmtpd, Mbox, Picopost, Unavailable
+from tests.bench.servers import Aiosmtpd, Dovecot, Mbox, Picopost, Postfix, Unavailable
 
 
 class Toy:
@@ -253,11 +256,18 @@ def no_fsync(folder) -> Picopost:
     return Picopost(folder, durable=False)
 
 
-@pytest.mark.parametrize("make", [Aiosmtpd, Picopost, no_fsync])
-def test_a_small_run(tmp_path, make):
-    """Servers start, keep what they are sent, and end."""
+@pytest.fixture
+def folder():
+    """A folder that others may look into, whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="picopost-bench-") as path:
+        yield open_folder(path)
+
+
+@pytest.mark.parametrize("make", [Aiosmtpd, Postfix, Picopost, no_fsync])
+def test_a_small_run(folder, make):
+    """Servers start, keep what they are sent, and end with all their processes."""
     try:
-        server = make(tmp_path / "server")
+        server = make(folder / "server")
     except Unavailable as error:
         pytest.skip(str(error))
     with server:
@@ -265,3 +275,25 @@ def test_a_small_run(tmp_path, make):
             result = measure.delivered(server, kind=kind, clients=2, count=4, size=3000)
             assert result["done"] == 4
         assert server.stored(8) == 8
+        members = family(server.pid)
+        assert memory(server.pid)["peak"] >= memory(server.pid)["pss"] > 1000
+    assert not [pid for pid in members if Path(f"/proc/{pid}").exists()]
+
+
+def test_the_same_message_comes_out(folder):
+    """picopost's mail, exported, and read from both servers."""
+    with Picopost(folder / "ours") as ours:
+        measure.delivered(ours, kind="each", count=2, size=3000, dotted_every=5)
+        box = ours.export("girl", folder / "box")
+        mine = measure.read(ours, numbers=[1, 2], stats=2)
+        assert (mine["messages"], len(mine["sizes"])) == (2, 2)
+        try:
+            theirs = Dovecot(folder / "theirs", {"girl": box})
+        except Unavailable as error:
+            pytest.skip(str(error))
+        with theirs:
+            other = measure.read(theirs, numbers=[1, 2])
+            members = family(theirs.pid)
+        assert not [pid for pid in members if Path(f"/proc/{pid}").exists()]
+    assert (other["messages"], other["octets"]) == (2, mine["octets"])
+    assert max(abs(a - b) for a, b in zip(mine["sizes"], other["sizes"], strict=True)) < 64

@@ -20,7 +20,7 @@ SIZES = (1 << 10, 10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 << 20)
 _OCTETS = 2048
 _ROUNDS = 5
 _DELIVERIES = 20
-_STATS = 61
+_STATS = 201
 _FLAT = 1.25  # times
 _LINEAR = 1.25
 
