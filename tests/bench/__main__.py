@@ -3,6 +3,7 @@
     python -m tests.bench                 all sections
     python -m tests.bench smtp pop3       some
     python -m tests.bench --quick         all, small
+    python -m tests.bench --engine rp2040 --image FILE.uf2
 
 Prints Markdown, and writes it with a JSON twin and SVG plots to build/bench/. Ends with an error
 when a server lost a message that it had acknowledged; a missed target is only said.
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 
 from host_tools.firmware_build import BUILD
-from tests.bench import bus, report
+from tests.bench import counts, report, rp2040
 from tests.bench.context import Context, open_folder
 from tests.bench.sections.growth import growth
 from tests.bench.sections.memory import memory
@@ -30,8 +31,8 @@ from tests.bench.sections.smtp import smtp
 
 
 def bus_counts(context: Context) -> report.Section:
-    """The exact counts of tests/bench/bus.py."""
-    bus.main()
+    """The exact counts of tests/bench/counts.py, and what a real board would make of them."""
+    counts.section()
     return report.Section("Buses", (BUILD / "bench" / "bus.md").read_text())
 
 
@@ -45,6 +46,12 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("sections", nargs="*", metavar="SECTION",
                         help="of " + ", ".join(SECTIONS) + " (default: all)")
     parser.add_argument("--quick", action="store_true", help="less of everything, one round")
+    parser.add_argument("--engine", choices=("rp2040",),
+                        help="only the cycles of an emulated RP2040: of the native code, and with "
+                             "--image of what is received, stored and sent")
+    parser.add_argument("--image", type=Path, metavar="FILE.uf2",
+                        default=os.environ.get("PICOPOST_UF2"),
+                        help="MicroPython's for the Pico (default: PICOPOST_UF2)")
     parser.add_argument("--out", type=Path, default=BUILD / "bench", metavar="FOLDER",
                         help="where the results go (default: build/bench)")
     return parser
@@ -67,6 +74,9 @@ def main() -> None:
     for name in options.sections:
         if name not in SECTIONS:
             parser.error(f"no section {name}; there are {', '.join(SECTIONS)}")
+    if options.engine:
+        print(rp2040.section(options.image and Path(options.image)))
+        return
     machine = about()
     start = time.monotonic()
     found: dict[str, report.Section] = {}

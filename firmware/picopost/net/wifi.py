@@ -13,7 +13,7 @@ from picopost import event_log, limits
 
 _TCP = const(6)
 _TCP_NODELAY = const(1)
-_BACKLOG = const(5)
+_BACKLOG = const(8)  # all that come at once get a seat, wait for one, or hear why not
 # WLAN.status() of the rp2 port.
 _FAILURES = {-1: "the connection failed", -2: "no such network", -3: "wrong password"}
 
