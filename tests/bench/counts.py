@@ -4,8 +4,9 @@
     python -m tests.bench.counts --write-baseline     # tests/bench/baseline.json anew
 
 The whole firmware runs in the VM with the board's heap, on the models of its chips, but the
-network is a script (network.py) and the clock passes on the buses alone (lockstep/time.py): no
-socket, no scheduler and no garbage collection changes a figure. `test_baseline.py` compares.
+network is a script (scripted_network.py) and the clock passes on the buses alone
+(lockstep/time.py): no socket, no scheduler and no garbage collection changes a figure.
+`test_baseline.py` compares.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.radio import Radio
 from host_tools.firmware_build import BUILD, vm_arch
 from tests.bench import work
-from tests.bench.network import (
+from tests.bench.scripted_network import (
     Client,
     Script,
     ScriptedLan,

@@ -25,7 +25,7 @@ from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.rp2040 import CycleMarks, SpiWire
 from host_tools.firmware_build import FIRMWARE, RP2040_ARCH, compile_file
 from tests.bench import kernels
-from tests.bench.network import Client, Script, ScriptedLan
+from tests.bench.scripted_network import Client, Script, ScriptedLan
 
 MARK_PIN = 28
 PROBE = Path(__file__).with_name("rp2040_probe.py")

@@ -15,7 +15,7 @@ from asyncio import core
 import meter
 import time
 from picopost import appliance, event_log
-from picopost.store.fail_stop import FailStop
+from picopost.store.volume import Volume
 
 _SETTLED = 3_000  # ms after the start: then the link polls as seldom as it ever does
 _TROUBLE = ("fault", "card_fault", "card_full", "card_lost", "no_card", "refused", "link_down",
@@ -92,10 +92,10 @@ def _wait(queue, milliseconds):
     meter.resume(mark)
 
 
-def _probe(card):
-    # Once a second whatever is going on: how many fall into a session is chance.
+def _probe(volume):
+    # Once a second whatever is going on, FSINFO with it: how many fall into a session is chance.
     meter.ask(b"B")
-    _original_probe(card)
+    _original_probe(volume)
     meter.ask(b"E")
 
 
@@ -113,7 +113,7 @@ def _count_polls():
 
 _original_log, event_log.log = event_log.log, _log
 _original_wait, core.IOQueue.wait_io_event = core.IOQueue.wait_io_event, _wait
-_original_probe, FailStop.probe = FailStop.probe, _probe
+_original_probe, Volume.probe = Volume.probe, _probe
 core._io_queue.poller = _Poller()
 appliance._console = _conduct
 

@@ -1,7 +1,7 @@
 """`socket` for the Pico W's link in a lockstep run: the clients are scripts on the host.
 
-Each call is one question over bus 7 (tests/bench/network.py). What it allocates is not counted:
-lwIP has memory of its own.
+Each call is one question over bus 7 (tests/bench/scripted_network.py). What it allocates is not
+counted: lwIP has memory of its own.
 """
 
 import io
