@@ -34,7 +34,7 @@ def _shown(value):
     # strip() looks at each character without a loop in bytecode.
     if isinstance(value, (bytes, bytearray)):
         if value and not value.strip(_PLAIN_OCTETS) and not value.isdigit():
-            return value
+            return bytes(value)
         value = text(value)
     value = str(value)
     if value.strip(_PLAIN):

@@ -173,6 +173,23 @@ def test_every_message_comes_out_whole_however_it_is_taken(vm, link):
             assert longest <= 2058, "more than the chip takes, but for what ends a message"
 
 
+@pytest.mark.parametrize("line", [b"", b"12", b"12345", b"."])
+@pytest.mark.parametrize("most", [0, 0.3, 0.85])
+def test_lines_that_grow_by_half_come_out_whole(vm, line, most):
+    """The text is longer on the wire than on the card, so pieces end in the middle of what was
+    read; `most` of them are taken whole.
+    """
+    for seed in range(4):
+        rng = random.Random(f"{seed} {line} {most}")
+        text = b"Subject: x\n\n" + (line + b"\n") * (30_000 // (len(line) + 1))
+        takes = [9999 if rng.random() < most else rng.choice((0, 500, 3000)) for _ in range(80)]
+        lines = rng.choice((-1, 2500))
+        got, told, _, _ = vm.eval(f"retrieve({text!r}, {rng.choice((0, 60, 500))}, {lines}, "
+                                  f"limits.BULK_BUFFER, {takes!r})")
+        wire, octets = on_the_wire(text, lines)
+        assert (got, told) == (wire, octets), (seed, lines, takes)
+
+
 def test_a_chip_with_2_kb_a_socket_is_given_full_pieces(vm):
     text = (b"x" * 76 + b"\n") * 1000
     wire, _ = on_the_wire(text, -1)

@@ -133,7 +133,7 @@ class Identity:
         return session
 
     async def admit(self, connection):
-        """`wrap`, after waiting for room where there is none: for limits.TLS_WAIT at most, then it
+        """`wrap`, after waiting for room where others have it: for limits.TLS_WAIT at most, then it
         raises Busy.
         """
         deadline = time.ticks_add(time.ticks_ms(), limits.TLS_WAIT)
@@ -144,7 +144,9 @@ class Identity:
                     return self.wrap(connection)
                 except Busy:
                     left = time.ticks_diff(deadline, time.ticks_ms())
-                    if left <= 0:
+                    # Where the room is lost nobody's end will bring it, but ours may: what we are
+                    # made of lies in its way.
+                    if left <= 0 or not self.sessions:
                         raise
                 self._freed.clear()
                 try:

@@ -4,8 +4,6 @@ Bounded before buffered: a line longer than its limit is drained without being k
 client sent ahead (RFC 2920 pipelining) stays in the buffer between `start` and `end`.
 """
 
-import asyncio
-
 from micropython import const
 
 # Compared by identity: no wire can send these very objects.
@@ -87,6 +85,6 @@ class LineReader:
             count = channel.read_ahead()
             if count is not None:
                 if channel.had_its_turn():  # a stream that never runs dry starves nobody
-                    await asyncio.sleep_ms(0)
+                    await channel.give_way()
                 return count > 0
             await channel.wait_readable()

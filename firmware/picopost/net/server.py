@@ -145,6 +145,11 @@ class Channel:
         self._turn = now
         return True
 
+    async def give_way(self):
+        """Let others run, in the time that reading has."""
+        self.seat.deadline = self._read_by
+        await asyncio.sleep_ms(0)
+
     def read_ahead(self):
         """Octets that have come already go to the reader; how many. 0 at the end of the stream,
         None when nothing is there.
@@ -299,7 +304,11 @@ class Server:
 
     async def _handle(self, connection, service):
         refusal = self._refusal(connection, service)
-        seat = None if refusal else await self._seat(connection)
+        try:
+            seat = None if refusal else await self._seat(connection)
+        except BaseException:
+            connection.abort()
+            raise
         if not seat:
             words, why = refusal or (service.busy, "all sessions were in use for too long")
             event_log.log("refused", peer=connection.peer, service=service.name, why=why)

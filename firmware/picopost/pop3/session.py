@@ -283,7 +283,9 @@ class Session:
                 if not ready():
                     buffer = view = None  # TLS may want it
                     await self._office.ready()
-                buffer = channel.bulk() if eager >= _EAGER and at_once else None
+                # Not while something is left in the block, or to be left out of what is made.
+                bulk = at_once and eager >= _EAGER and not state[mboxrd.TARGET] and not out
+                buffer = channel.bulk() if bulk else None
                 fast = buffer is not None
                 if fast:
                     view = memoryview(buffer)[: limits.BULK_BUFFER]

@@ -2,7 +2,6 @@
 chunk with BDAT (RFC 3030), to the one reply behind it.
 """
 
-import asyncio
 import errno
 import time
 
@@ -34,13 +33,15 @@ class Intake:
         self._reject_bare = reject_bare
         self.failure = None
         self.octets = 0
+        self._began = 0
+        self._octets_before = 0
 
     async def data(self):
         """All of it, to the end of the mail data."""
         channel = self._channel
         reader = channel.reader
         delivery = self._delivery
-        began = time.ticks_ms()
+        self._begin()
         while True:
             start = reader.start
             reader.start = delivery.feed(reader.buffer, start, reader.end)
@@ -50,18 +51,20 @@ class Intake:
             if delivery.full:
                 await self._spill()
             elif not channel.read_ahead():
-                await _fill(channel, began, self.octets)
+                await _fill(channel, self._began, self.octets - self._octets_before)
+            elif channel.had_its_turn():
+                await self._give_way()
 
     async def chunk(self, count: int):
         """`count` octets, the next of several chunks."""
         reader = self._channel.reader
         delivery = self._delivery
-        began = time.ticks_ms()
+        self._begin()
         octets = 0
         while octets < count:
             end = min(reader.end, reader.start + count - octets)
             if end == reader.start:
-                await _fill(self._channel, began, octets)
+                await _fill(self._channel, self._began, octets)
                 continue
             start = reader.start
             reader.start = delivery.feed(reader.buffer, start, end)
@@ -120,10 +123,18 @@ class Intake:
                 self._delivery.spill()
             except OSError as error:
                 self.failure = self._failed(error)
-            if self._channel.had_its_turn():
-                await asyncio.sleep_ms(0)
         if self.failure is not None:
             self._delivery.discard()
+        if self._channel.had_its_turn():
+            await self._give_way()
+
+    def _begin(self):
+        self._began = time.ticks_ms()
+        self._octets_before = self.octets
+
+    async def _give_way(self):
+        _allow(self._channel, self._began, self.octets - self._octets_before)
+        await self._channel.give_way()
 
     async def _wait_for_card(self):
         self._channel.expect(limits.CARD_TIME)
@@ -138,13 +149,18 @@ class Intake:
         return replies.CARD_FULL if full else replies.LOCAL_ERROR
 
 
-async def _fill(channel, began: int, octets: int):
-    """Wait for more of what began at these ticks, of which so many octets have come: not for long
-    without any, and all in all not for a sender slower than a device's modem.
+def _allow(channel, began: int, octets: int):
+    """How long to read on in what began at these ticks, of which so many octets have come: not for
+    long without any, and all in all not for a sender slower than a device's modem.
     """
     spent = time.ticks_diff(time.ticks_ms(), began)
     earned = (octets >> limits.TEXT_RATE_BITS) * 1000
     channel.read_within(min(limits.SMTP_DATA_IDLE, limits.SMTP_DATA_GRACE + earned - spent))
+
+
+async def _fill(channel, began: int, octets: int):
+    """Wait for more, as `_allow` has it."""
+    _allow(channel, began, octets)
     if not await channel.reader.fill():
         raise OSError(errno.ECONNRESET)
 

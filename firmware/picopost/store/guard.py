@@ -56,6 +56,7 @@ _MAGIC = b"PJNL"
 _CHANGED = const(0xFF)
 _PROVISIONAL = const(0x100)
 _NOTHING = const(-1)
+_HINT_OCTETS = const(8)
 _HINT = const(488)  # in FSINFO: the number of free clusters, and the one to look at next
 _SYNC = const(3)
 _COUNT = const(4)
@@ -84,7 +85,8 @@ class Guard:
         self._provisional = False
         self._fat = self._mirror = self._root = self._data = 0  # where FATs and areas begin
         self._info = _NOTHING  # FSINFO's block
-        self._hint = None  # what is to be written there
+        self._hint = bytearray(_HINT_OCTETS)  # what is to be written there ...
+        self._hint_due = False  # ... or is
 
     def mount(self, path):
         """Repair what a power cut tore, then mount the volume at `path`.
@@ -118,7 +120,9 @@ class Guard:
             void = self._provisional
             if single and block < self._data:
                 if block == self._info:
-                    self._hint = bytes(buf[_HINT : _HINT + 8])
+                    for i in range(_HINT_OCTETS):
+                        self._hint[i] = buf[_HINT + i]
+                    self._hint_due = True
                     return
                 return self._write_guarded(block, buf)
             if single and (self.structural or void):
@@ -145,12 +149,12 @@ class Guard:
 
     def tidy(self):
         """Write what can wait."""
-        hint, self._hint = self._hint, None
-        if hint:
+        if self._hint_due:
             sector = bytearray(_BLOCK)
             self._card.readblocks(self._info, sector)
-            sector[_HINT : _HINT + len(hint)] = hint
+            sector[_HINT : _HINT + _HINT_OCTETS] = self._hint
             self._write_guarded(self._info, sector)
+            self._hint_due = False
 
     def _write_guarded(self, block, buf):
         card = self._card

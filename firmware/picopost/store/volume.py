@@ -35,8 +35,8 @@ class Volume:
         """
         try:
             self._guard.tidy()
-        except OSError:
-            pass  # FailStop keeps it
+        except (OSError, MemoryError):
+            pass  # FailStop keeps the card's; where the heap is full the next probe does it
         self._device.probe()
 
     def unmount(self):
