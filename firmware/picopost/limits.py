@@ -12,9 +12,9 @@ WIZNET_SESSIONS = const(5)
 # lwIP has room for more connections; the heap decides: a session costs about 8 KB, and one for TLS
 # 23 KB more.
 WIFI_SESSIONS = const(5)
-# One session's buffer for what arrives: one full W5500 receive memory (2 KB a socket), so one
-# burst empties it. Commands are read in it too, so it also bounds a command line.
-RECEIVE_BUFFER = const(2048)
+# One session's buffer for what arrives: a full segment (1,460 octets). Commands are read in it too,
+# so it also bounds a command line.
+RECEIVE_BUFFER = const(1536)
 # One session's block for what goes to or comes from the card: eight sectors, written in one
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
@@ -219,9 +219,11 @@ TLS_SESSIONS = const(2)
 TLS_BUFFERS = (16_720, 4_432)
 # Each hole is so much larger where it can be: what is small and stays may settle at its edge while
 # a session is in it, and the next one still fits.
-TLS_HOLE_SPARE = const(1024)
+TLS_HOLE_SPARE = const(256)
 # For who comes when there is no room: sessions are short, and clients wait longer than this.
 TLS_WAIT = const(8_000)
+# Between two tries of a lone one where the room was lost: each collects all garbage.
+TLS_RETRY = const(100)
 # For the first octet of a handshake where TLS begins at once, and for all of one: a small device
 # computes for 5 to 10 s.
 TLS_HELLO = const(10_000)

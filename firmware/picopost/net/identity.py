@@ -144,10 +144,13 @@ class Identity:
                     return self.wrap(connection)
                 except Busy:
                     left = time.ticks_diff(deadline, time.ticks_ms())
-                    # Where the room is lost nobody's end will bring it, but ours may: what we are
-                    # made of lies in its way.
-                    if left <= 0 or not self.sessions:
+                    # Where the room is lost nobody's end will bring it, but ours may: what several
+                    # who wait are made of lies in its way.
+                    if left <= 0 or not self.sessions and self.waiting > 1:
                         raise
+                if not self.sessions:
+                    await asyncio.sleep_ms(limits.TLS_RETRY)
+                    continue
                 self._freed.clear()
                 try:
                     await asyncio.wait_for_ms(self._freed.wait(), left)
