@@ -12,7 +12,7 @@ import os
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance, event_log  # noqa: E402
-from picopost.pop3.session import Session  # noqa: E402
+from picopost.net.server import Channel  # noqa: E402
 from picopost.store.delivery import Delivery  # noqa: E402
 
 _EVERY = 64  # a collection takes time
@@ -62,6 +62,7 @@ async def keep_card(board, office):
 
 original_keep_card, appliance._keep_card = appliance._keep_card, keep_card
 watched(Delivery, "spill")
-watched(Session, "_drain")
+watched(Channel, "write_now")
+watched(Channel, "write")
 
 import file_card  # noqa: E402, F401  (runs the appliance)

@@ -142,20 +142,20 @@ def foreground(load: Load, data: bytes):
     yield from each(load, data)
 
 
-def smtp_sessions(load: Load):
+def sessions(load: Load, command: bytes, ok: bytes, bye: bytes):
     while load.take():
         yield from greeting(load)
-        want((yield b"NOOP\r\n"), b"250")
-        want((yield b"QUIT\r\n"), b"221")
+        want((yield command + b"\r\n"), ok)
+        want((yield b"QUIT\r\n"), bye)
         load.done += 1
+
+
+def smtp_sessions(load: Load):
+    return sessions(load, b"NOOP", b"250", b"221")
 
 
 def capa_sessions(load: Load):
-    while load.take():
-        yield from greeting(load)
-        want((yield b"CAPA\r\n"), b"+OK")
-        want((yield b"QUIT\r\n"), b"+OK")
-        load.done += 1
+    return sessions(load, b"CAPA", b"+OK", b"+OK")
 
 
 def login_sessions(load: Load):

@@ -252,6 +252,9 @@ def test_plots_are_svg(tmp_path):
         assert "<script" not in (tmp_path / f"{name}.svg").read_text()
 
 
+HEAP_WATCH = Path(__file__).with_name("heap_watch.py")
+
+
 def no_fsync(folder) -> Picopost:
     return Picopost(folder, durable=False)
 
@@ -278,6 +281,16 @@ def test_a_small_run(folder, make):
         members = family(server.pid)
         assert memory(server.pid)["peak"] >= memory(server.pid)["pss"] > 1000
     assert not [pid for pid in members if Path(f"/proc/{pid}").exists()]
+
+
+def test_the_heap_can_be_asked_for(folder):
+    """What is watched is there to be watched: firmware that changes does not end the bench."""
+    with Picopost(folder / "ours", main=HEAP_WATCH) as ours:
+        measure.delivered(ours, kind="each", count=1, size=1 << 20)
+        measure.read(ours, numbers=[1])
+        (ours.folder / "flash" / "ask").touch()
+        event = ours.running.wait_for("heap")
+        assert event["peak"] >= event["level"] > 100_000
 
 
 def test_the_same_message_comes_out(folder):
