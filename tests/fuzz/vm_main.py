@@ -39,8 +39,8 @@ async def report(server):
         await asyncio.sleep_ms(2)
         if not server.sessions and not ended.is_set():
             gc.collect()
-            # Room that TLS gave away and did not find again yet is still its own.
-            missing = 0 if identity._reserve else room
+            # Room that TLS gave away and did not find again yet, or not all, is still its own.
+            missing = room - kept()
             original_log("heap", octets=gc.mem_alloc() + missing, sessions=sessions)
 
 
@@ -49,14 +49,14 @@ async def watch(server):
     await original_watch(server)
 
 
+def kept():
+    return sum([len(hole) for hole in identity._reserve or ()])
+
+
 def load():
     global identity, room
     identity = original_load()
-    gc.collect()
-    held = gc.mem_alloc()
-    identity.give_room()
-    room = held - gc.mem_alloc()
-    identity._keep_room()
+    room = kept()
     return identity
 
 

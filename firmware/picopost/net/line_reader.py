@@ -79,8 +79,12 @@ class LineReader:
         return self._view[rest:] if rest else self._view
 
     async def fill(self):
-        """Wait for more octets behind `end`; False at the end of the stream."""
+        """Wait for more octets behind `end`, after telling the client all that was queued for it;
+        False at the end of the stream.
+        """
         channel = self._channel
+        if channel.queued:
+            await channel.flush()
         while True:
             count = channel.read_ahead()
             if count is not None:

@@ -78,7 +78,8 @@ class Service:
 class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
-    `handshaking`: in a TLS handshake, so nothing can be said. `bulk()` is a buffer of BULK_BUFFER
+    `handshaking`: in a TLS handshake, so nothing can be said. `queued`: replies that wait for those
+    to the commands behind (RFC 2920). `bulk()` is a buffer of BULK_BUFFER
     octets and more that all sessions share, or None: up to the next await. Then others write in it,
     and TLS may want its room, so nothing may refer to it any more.
     """
@@ -93,7 +94,7 @@ class Channel:
         self._turn = 0  # ticks of its last turn's beginning
         self._read_by = 0
         self._write_by = None
-        self._queued = b""
+        self.queued = b""
         self.work()
 
     def work(self):
@@ -160,10 +161,7 @@ class Channel:
         return count
 
     async def wait_readable(self):
-        """Until `read_ahead` is worth a try, after telling the client all that was queued for it.
-        """
-        if self._queued:
-            await self.flush()
+        """Until `read_ahead` is worth a try."""
         self.seat.deadline = self._read_by
         await self.connection.wait_readable()
 
@@ -199,7 +197,7 @@ class Channel:
 
     async def write(self, buffer):
         """All of `buffer`, after what was queued."""
-        if self._queued:
+        if self.queued:
             await self.flush()
         self.expect_taken()
         await self.connection.write(buffer)
@@ -208,7 +206,7 @@ class Channel:
         """Octets taken of `buffer` without waiting, after what was queued; 0 where something has
         to wait. For connections whose piece() is large; `expect_taken` comes before the next await.
         """
-        return 0 if self._queued else self.connection.write_now(buffer) or 0
+        return 0 if self.queued else self.connection.write_now(buffer) or 0
 
     def expect_taken(self):
         """From now on the session has as long as one piece may take, or all that it writes."""
@@ -219,17 +217,17 @@ class Channel:
 
     async def reply(self, reply):
         """A reply; while more commands wait in the buffer it is sent with theirs (RFC 2920)."""
-        if self.reader.has_line() and len(self._queued) + len(reply) <= limits.REPLY_QUEUE:
-            self._queued += reply
-        elif self._queued:
-            self._queued += reply
+        if self.reader.has_line() and len(self.queued) + len(reply) <= limits.REPLY_QUEUE:
+            self.queued += reply
+        elif self.queued:
+            self.queued += reply
             await self.flush()
         else:
             await self.write(reply)
 
     async def flush(self):
         """Send what is queued."""
-        reply, self._queued = self._queued, b""
+        reply, self.queued = self.queued, b""
         self.expect(limits.WRITE_IDLE)
         await self.connection.write(reply)
 
