@@ -219,7 +219,10 @@ TLS_SESSIONS = const(2)
 TLS_BUFFERS = (16_720, 4_432)
 # Each hole is so much larger where it can be: what is small and stays may settle at its edge while
 # a session is in it, and the next one still fits.
-TLS_HOLE_SPARE = const(256)
+TLS_HOLE_SPARE = const(1024)
+# Where it is lost all the same, new sessions wait so long for those that there are to end: what
+# they are made of lies in its way.
+TLS_ROOM_WAIT = const(2_000)
 # For who comes when there is no room: sessions are short, and clients wait longer than this.
 TLS_WAIT = const(8_000)
 # Between two tries of a lone one where the room was lost: each collects all garbage.

@@ -103,6 +103,10 @@ class Identity:
                 # do not live long: the server asks again. (A task for it would settle in the hole.)
                 pass
 
+    def has_lost_room(self):
+        """Whether nobody has the room, and it is not kept either."""
+        return self._reserve is None and not self.sessions
+
     def spare_room(self):
         """The larger hole, a bytearray, or None while TLS has it. To be used up to the next await;
         then nothing may refer to it, or a TLS session finds no room.

@@ -286,19 +286,24 @@ class Server:
 
     async def _seat(self, connection):
         """A free seat as soon as it is this connection's turn; None when that takes too long."""
-        if self._free and not self._waiting:
-            return self._free.pop()
         waiting = self._waiting
         waiting.append(connection)
         try:
-            deadline = time.ticks_add(time.ticks_ms(), limits.SEAT_WAIT)
-            while not self._free or waiting[0] is not connection:
-                if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+            began = time.ticks_ms()
+            waited = 0
+            while (not self._free or waiting[0] is not connection
+                   or self._lacks_room() and waited < limits.TLS_ROOM_WAIT):
+                if waited > limits.SEAT_WAIT:
                     return None
                 await asyncio.sleep_ms(limits.SEAT_LOOK)
+                waited = time.ticks_diff(time.ticks_ms(), began)
             return self._free.pop()
         finally:
             waiting.remove(connection)
+
+    def _lacks_room(self):
+        """Whether TLS' room was lost, and the end of sessions may bring it back."""
+        return self._identity and self._taken and self._identity.has_lost_room()
 
     async def _handle(self, connection, service):
         refusal = self._refusal(connection, service)
@@ -328,6 +333,8 @@ class Server:
             self._taken.remove(seat)
             seat.free()
             self._free.append(seat)
+            if self._identity:
+                self._identity.keep_room()  # at its own end something may still have held it
             event_log.log("closed", peer=connection.peer, service=service.name, why=why)
 
     async def _session(self, channel, service):

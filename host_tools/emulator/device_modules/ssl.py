@@ -11,7 +11,7 @@ import tls
 from tls import CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED  # noqa: F401
 from tls import MBEDTLS_VERSION, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER  # noqa: F401
 
-_SCALE = 2  # the VM's heap is twice a board's, for its words of 64 bits
+_WORD = 4  # on a board; a word of the VM's heap is twice as large, and so is the heap
 # Octets that mbedTLS 3.6 allocates (counted with malloc hooks around the VM): certificate and key;
 # incoming record, outgoing record, handshake or later session, transforms, and small pieces.
 _CONTEXT = (608, 400, 256, 144)
@@ -23,7 +23,8 @@ unclosed = 0
 
 def _ballast(sizes):
     try:
-        return [bytearray(size * _SCALE) for size in sizes]
+        # Lists, because these can be freed at once, as mbedTLS frees: see close().
+        return [[None] * (size // _WORD) for size in sizes]
     except MemoryError:
         raise OSError(errno.ENOMEM)  # noqa: B904 (MicroPython has no `raise ... from`)
 
@@ -56,5 +57,7 @@ class SSLSocket:
         global unclosed
         if self._ballast:
             unclosed -= 1
+            for piece in self._ballast:
+                piece.clear()
             self._ballast = None
         self._session.close()
