@@ -62,8 +62,8 @@ def reset(connection: Lines) -> int:
 
 
 def leave(appliance, address):
-    """A session that does nothing."""
-    connection = Lines(appliance.smtp, source=address)
+    """A session that does nothing; its greeting is read, or who knows whether it was one."""
+    connection = _smtp(appliance, address)
     connection.close()
     return 1
 
