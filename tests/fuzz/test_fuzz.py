@@ -10,7 +10,7 @@ _SEED = 1
 _LINES = 8000
 _SOCKET_LINES = {"pico_w": 2400, "pico_w5500": 800}
 _LETTERS = {"pico_w": 170, "pico_w5500": 60}
-_WARM_UP, _SESSIONS = 160, 200
+_WARM_UP, _SESSIONS = 160, 400
 
 
 def test_dialogues():
