@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import json
 import os
 import sys
@@ -162,6 +163,8 @@ async def _serve(board, settings, known):
         event_log.log("ready", board=board["name"], hostname=office.hostname,
                       address=link.address, tls=identity.fingerprint if identity else "", **ports)
         _tell_of_logins(settings, identity)
+        # All that stays is loaded.
+        gc.threshold(limits.GARBAGE)
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office))]
         await asyncio.gather(*tasks)

@@ -3,7 +3,12 @@
 Sizes are octets, times are milliseconds, unless the name says otherwise.
 """
 
+import sys
+
 from micropython import const
+
+# A VM of 64 bits is given twice a board's heap, for all but octets takes twice the room in it.
+HEAP_SCALE = 1 if sys.maxsize < 1 << 32 else 2
 
 # --- sessions -------------------------------------------------------------------------------
 # The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
@@ -18,10 +23,10 @@ RECEIVE_BUFFER = const(1536)
 # One session's block for what goes to or comes from the card: eight sectors, written in one
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
-# What all sessions share for mail on its way, between two awaits, in the room that is kept for TLS:
-# each call of card, kernel and network moves so much where one session's block moves half of it.
-# Sixteen sectors, which an aligned piece of a file has in one cluster, and one more for what the
-# text grows by on its way.
+# What all sessions share for mail on its way to a socket of lwIP, between two awaits: each call of
+# card, kernel and network moves so much where one session's block moves half of it. Sixteen
+# sectors, which an aligned piece of a file has in one cluster, and one more for what the text
+# grows by on its way.
 BULK_BUFFER = const(8704)
 # RFC 5321 4.5.3.1.4 asks for 512, and more for extensions' parameters: the longest MAIL has a path
 # of 256 octets, ENVID of 100 and AUTH of 500 beside short ones, the longest RCPT a path and ORCPT
@@ -212,21 +217,18 @@ LINK_RETRY = const(1_000)
 SWEEP_SEGMENTS = const(192)
 # Dead records that an index keeps before it is written anew: a step of its growth.
 INDEX_SLACK = const(128)
+# --- heap -----------------------------------------------------------------------------------
+# Allocated between two collections while sessions run: 2 ms each, and what is made for a small
+# letter is 15 KB. The more garbage lies about, the more the heap is cut to pieces by what stays.
+GARBAGE = HEAP_SCALE * 16_384
 # --- TLS ------------------------------------------------------------------------------------
-# On a board a session takes 23 KB of the heap: 16,717 octets for a record that comes, 4,429 for
-# one that goes, and 2 KB more. Room for one is kept from the start; a second takes what it finds.
+# One is ready from the start: 23 KB of a board's heap, 16,717 octets for a record that comes, 4,429
+# for one that goes, and 2 KB more. A second one is made where the heap has room for it.
 TLS_SESSIONS = const(2)
-TLS_BUFFERS = (16_720, 4_432)
-# Each hole is so much larger where it can be: what is small and stays may settle at its edge while
-# a session is in it, and the next one still fits.
-TLS_HOLE_SPARE = const(1024)
-# Where it is lost all the same, new sessions wait so long for those that there are to end: what
-# they are made of lies in its way.
-TLS_ROOM_WAIT = const(2_000)
+# What that has to leave to others: five sessions in the midst of a letter take 13 KB.
+TLS_OTHERS = const(16_384)
 # For who comes when there is no room: sessions are short, and clients wait longer than this.
 TLS_WAIT = const(8_000)
-# Between two tries of a lone one where the room was lost: each collects all garbage.
-TLS_RETRY = const(100)
 # For the first octet of a handshake where TLS begins at once, and for all of one: a small device
 # computes for 5 to 10 s.
 TLS_HELLO = const(10_000)

@@ -118,6 +118,7 @@ class Link:
     def __init__(self, seats):
         self.max_sessions = seats
         self.max_waiting = 0
+        self.likes_bulk = False
         self._handlers = {}
 
     def serve(self, port, handler):

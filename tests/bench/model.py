@@ -26,7 +26,7 @@ CRC_BLOCK = 512 * 30.3 / 125  # crc_viper.crc16 (kernels.py)
 BUSY_BLOCK = 200.0  # assumed: what a card programs at, 2.5 MB/s; a slow one takes 1 ms and more
 # A collection: 2 ms with a small heap; 150 KB of live objects take four times that: assumed.
 COLLECTION = 8_000.0
-THRESHOLD = 16_384  # octets allocated between two of them: gc.threshold of firmware/main.py
+THRESHOLD = 16_384  # octets allocated between two of them: limits.GARBAGE on a board
 # Of the VM's octets an RP2040 allocates half: its words have 32 bits. Buffers and texts are not
 # halved, but they are few in the data path.
 SHARE = 0.5

@@ -308,8 +308,8 @@ def test_old_tls(appliance, home, port, version):
 # --- many at once ---------------------------------------------------------------------------
 
 def test_five_threads_in_tls(appliance, home):
-    """Room is for two TLS sessions, so others wait, hear 454 or lose the handshake: they try
-    again. Once there is TLS nothing is forgiven.
+    """Room is for one TLS session, so others wait, or hear 454 and try again. Once there is TLS
+    nothing is forgiven.
     """
     sent = {f"{name}-{number}": letters.letter(f"{name}-{number}",
                                                letters.attachment(number, size))

@@ -18,7 +18,6 @@ limits.TLS_WAIT = 500
 limits.MAILBOX_RETRY = 20
 
 identity = None
-room = 0  # octets that are kept for a TLS session
 ended = asyncio.Event()
 sessions = 0
 
@@ -38,10 +37,10 @@ async def report(server):
         # The tasks of the session and of its sweeps come to their end.
         await asyncio.sleep_ms(2)
         if not server.sessions and not ended.is_set():
-            gc.collect()
-            # Room that TLS gave away and did not find again yet, or not all, is still its own.
-            missing = room - kept()
-            original_log("heap", octets=gc.mem_alloc() + missing, sessions=sessions)
+            identity.keep_ready()
+            if identity._session:
+                gc.collect()
+                original_log("heap", octets=gc.mem_alloc(), sessions=sessions)
 
 
 async def watch(server):
@@ -49,14 +48,9 @@ async def watch(server):
     await original_watch(server)
 
 
-def kept():
-    return sum([len(hole) for hole in identity._reserve or ()])
-
-
 def load():
-    global identity, room
+    global identity
     identity = original_load()
-    room = kept()
     return identity
 
 

@@ -13,6 +13,7 @@ from picopost.net.server import Channel, Server, Service
 class Link:
     max_sessions = 2
     max_waiting = 1
+    likes_bulk = False
     def serve(self, port, handler):
         self.handler = handler
 
@@ -86,6 +87,22 @@ def test_a_seat_comes_back_whatever_fails(vm, where, error, write):
     vm.exec(f"service.made = service.run = service.release = None; service.{where} = {error}")
     for _ in range(3):
         assert vm.eval(f"serve(Connection({write}))") == (False, 2, 0)
+
+
+@pytest.mark.parametrize("step", ["_refusal", "_seat", "_refuse"])
+def test_no_connection_is_forgotten_when_the_heap_is_full(vm, step):
+    """Nobody but its task knows of it: a client would wait for ever."""
+    vm.exec(f"""
+def full(*arguments):
+    raise MemoryError
+service.made = service.run = service.release = None
+service.refusal = lambda connection: (b"no", "why") if {step!r} == "_refuse" else None
+server.{step} = full
+result = serve(Connection())
+del server.{step}, service.refusal
+""")
+    assert vm.eval("result") == (False, 2, 0)
+    assert vm.eval("serve(Connection())") == (False, 2, 0)
 
 
 @pytest.mark.parametrize("broken", ["fault", "farewell"])

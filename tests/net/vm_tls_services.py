@@ -176,6 +176,33 @@ def wrapped():
     return count, why
 
 
+def churned(sessions):
+    """How many sessions of so many there was room for, in a heap that is nearly full, while others
+    make things of all sizes and drop them, in and between the sessions.
+    """
+    others = [None] * 40
+    state = 1
+    count = 0
+    for _ in range(sessions):
+        for half in range(2):
+            for _ in range(16):
+                state = state * 75 % 65537  # a generator of its own: the same each time
+                try:
+                    others[state % 40] = bytearray(state % 700)
+                except MemoryError:
+                    others[state % 40] = None
+            if half:
+                break
+            try:
+                secured = tls_identity.wrap(NoConnection())
+                count += 1
+            except Busy:
+                secured = None
+        if secured:
+            secured.abort()
+    return count
+
+
 def memory():
     gc.collect()
     return gc.mem_alloc()

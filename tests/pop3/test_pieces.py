@@ -78,7 +78,7 @@ class Retrieving:
     """As much of a session as `_retrieve` needs."""
     def __init__(self, connection, text, offset, lines, size=None):
         seat = Seat()
-        self._channel = Channel(connection, seat, lambda: bulk)
+        self._channel = Channel(connection, seat, bulk)
         self._view = memoryview(seat.block)
         self._state = pop3.new_sending()
         self._state_view = memoryview(self._state)

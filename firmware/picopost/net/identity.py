@@ -1,24 +1,27 @@
-"""The appliance's TLS identity: key, certificate, and the room that their sessions take.
+"""The appliance's TLS identity: key and certificate, and a session that is ready for a client.
 
-All that TLS needs beside is loaded with the first session, for most devices use none.
+mbedTLS wants 17 KB of the heap in one piece, 4 KB in another and 2 KB of small ones, and the heap
+moves nothing: once there are sessions, it would not have them. So what is made at the start is a
+whole session, which waits for its client; and when that one's is over and has just given back its
+memory, the next one is made. It takes the same pieces in the same order, each from the lowest
+address that has room for it, as before. So each finds its own old place, if no better one.
+
+All that TLS needs beside is loaded with the first client, for most devices use none.
 """
 
 import asyncio
 import errno
 import gc
-import sys
 import time
 
 from picopost import event_log, limits, load
+from picopost.net.tls_wire import Wire
 
 KEY = "tls_key.der"
 CERTIFICATE = "tls_cert.der"
 # A fatal alert, internal_error (RFC 5246 7.2): all that a client can be told before its handshake.
 REFUSAL = b"\x15\x03\x03\x00\x02\x02\x50"
-
-
-# A VM of 64 bits is given twice the heap, and things shall take twice the room in it.
-_SCALE = 1 if sys.maxsize < 1 << 32 else 2
+_NO_ROOM = (MemoryError, OSError)  # mbedTLS' has ENOMEM
 
 
 class TlsError(OSError):
@@ -43,20 +46,22 @@ class NotTls(TlsError):
 class Identity:
     """The appliance's key and certificate, and the TLS sessions under them. Made by `load`.
 
-    `fingerprint` is the SHA-256 of the certificate in lower-case hex, `sessions` how many are
-    open: limits.TLS_SESSIONS at most; `waiting` how many want one and find no room.
+    `fingerprint` is the SHA-256 of the certificate in lower-case hex, `sessions` how many clients
+    have one: limits.TLS_SESSIONS at most; `waiting` how many want one and find no room.
     """
 
     def __init__(self, context, fingerprint):
         self.fingerprint = fingerprint
         self.sessions = 0
         self._context = context
-        self._reserve = None
+        # mbedTLS' session for who comes next, on that wire; None while there is none.
+        self._session = None
+        self._wire = Wire()
         self.waiting = 0
         self._freed = asyncio.Event()
         self._rest = 0  # ms that the last step of a handshake took
         self._resume = 0  # ticks at which the next one may start
-        self.keep_room()
+        self._prepare(self._wire)
 
     @staticmethod
     def load():
@@ -86,37 +91,43 @@ class Identity:
         digest = hashlib.sha256(certificate).digest()
         return Identity(context, binascii.hexlify(digest).decode())
 
-    def keep_room(self):
-        """Keep holes for mbedTLS' two large buffers, which the heap could not find later. For who
-        is about to make something that stays: where they were lost, now is the time.
+    def keep_ready(self):
+        """Have a session ready for who comes next. Where the heap has no room for it, not yet: most
+        of what is in the way does not live long, and the server asks again.
         """
-        if self._reserve is None and not self.sessions:
-            gc.collect()
-            try:
-                try:
-                    self._reserve = _holes(limits.TLS_HOLE_SPARE)
-                except MemoryError:
-                    self._reserve = _holes(0)
-                self._freed.set()
-            except MemoryError:
-                # Something still holds what the session had, or has got in between. Most things
-                # do not live long: the server asks again. (A task for it would settle in the hole.)
-                pass
+        if self._session is None and not self.sessions:
+            self._prepare(self._wire)
 
-    def has_lost_room(self):
-        """Whether nobody has the room, and it is not kept either."""
-        return self._reserve is None and not self.sessions
+    # From a session's end to the next one's beginning nothing else may be made, not even the frame
+    # of a function (more than 11 words of state take one from the heap): it could be put where the
+    # large pieces were.
 
-    def spare_room(self):
-        """The larger hole, a bytearray, or None while TLS has it. To be used up to the next await;
-        then nothing may refer to it, or a TLS session finds no room.
-        """
-        return self._reserve[0] if self._reserve else None
-
-    def give_room(self):
-        """The holes are free: what is to fill them has to come at once."""
-        self._reserve = None
+    def _prepare(self, wire):
         gc.collect()
+        self._wire = wire
+        try:
+            self._new_session()
+        except _NO_ROOM:
+            pass
+        self._freed.set()
+
+    def _new_session(self):
+        wire = self._wire
+        wire.restart()
+        self._session = self._context.wrap_socket(wire, server_side=True,
+                                                  do_handshake_on_connect=False)
+
+    def _one_more(self):
+        # Another one has what was ready.
+        self._wire = Wire()
+        gc.collect()
+        self._new_session()
+        try:
+            _want(limits.TLS_OTHERS)
+        except MemoryError:
+            self._session.close()
+            self._session = None
+            raise
 
     def wrap(self, connection):
         """A TLS connection around `connection`; nothing is read or written yet.
@@ -127,14 +138,18 @@ class Identity:
         if self.sessions >= limits.TLS_SESSIONS:
             raise Busy("all %d TLS sessions are in use" % limits.TLS_SESSIONS)
         try:
-            session = load("picopost.net.tls").Connection(self, self._context, connection)
-        except (MemoryError, OSError) as error:
-            self.keep_room()
+            secured = load("picopost.net.tls").Connection(self, connection)
+            if self._session is None:
+                self._one_more()
+            _want(limits.TLS_HANDSHAKE_ROOM)
+        except _NO_ROOM as error:
             if isinstance(error, OSError) and error.errno != errno.ENOMEM:
                 raise
             raise Busy("the heap has no room for a TLS session")
+        session, self._session = self._session, None
         self.sessions += 1
-        return session
+        secured.begin(self._wire, session)
+        return secured
 
     async def admit(self, connection):
         """`wrap`, after waiting for room where others have it: for limits.TLS_WAIT at most, then it
@@ -148,13 +163,8 @@ class Identity:
                     return self.wrap(connection)
                 except Busy:
                     left = time.ticks_diff(deadline, time.ticks_ms())
-                    # Where the room is lost nobody's end will bring it, but ours may: what several
-                    # who wait are made of lies in its way.
-                    if left <= 0 or not self.sessions and self.waiting > 1:
+                    if left <= 0:
                         raise
-                if not self.sessions:
-                    await asyncio.sleep_ms(limits.TLS_RETRY)
-                    continue
                 self._freed.clear()
                 try:
                     await asyncio.wait_for_ms(self._freed.wait(), left)
@@ -163,10 +173,11 @@ class Identity:
         finally:
             self.waiting -= 1
 
-    def ended(self):
-        """A session has given its memory back."""
+    def ended(self, wire):
+        """The session on this wire has given its memory back just now, so the next one fits."""
         self.sessions -= 1
-        self.keep_room()
+        if self._session is None:
+            self._prepare(wire)
         self._freed.set()
 
     async def turn(self):
@@ -183,8 +194,11 @@ class Identity:
         self._resume = time.ticks_add(time.ticks_ms(), took)
 
 
-def _holes(spare):
-    return [bytearray((size + spare) * _SCALE) for size in limits.TLS_BUFFERS]
+def _want(octets):
+    """Raise MemoryError unless so many octets are free in the heap, in pieces of any size."""
+    gc.collect()
+    if gc.mem_free() < limits.HEAP_SCALE * octets:
+        raise MemoryError
 
 
 def _read(path):

@@ -79,9 +79,8 @@ class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
     `handshaking`: in a TLS handshake, so nothing can be said. `queued`: replies that wait for those
-    to the commands behind (RFC 2920). `bulk()` is a buffer of BULK_BUFFER
-    octets and more that all sessions share, or None: up to the next await. Then others write in it,
-    and TLS may want its room, so nothing may refer to it any more.
+    to the commands behind (RFC 2920). `bulk` is a buffer of BULK_BUFFER octets that all sessions
+    share, up to the next await of each, or None where the link does not profit from it.
     """
 
     def __init__(self, connection, seat, bulk):
@@ -240,20 +239,16 @@ def _tell_of(error, channel, service):
         pass  # no room in the heap even for a line
 
 
-def _no_bulk():
-    return None
-
-
 class Server:
     """Gives each connection a seat and a session, at once or after a while, or a clear refusal.
 
-    `identity` is the one for TLS, or None: its room is what sessions share, see Channel.
+    `identity` is the one for TLS, or None.
     """
 
     def __init__(self, link, identity=None):
         self.link = link
         self._identity = identity
-        self._bulk = identity.spare_room if identity else _no_bulk
+        self._bulk = bytearray(limits.BULK_BUFFER) if link.likes_bulk else None
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
         self._waiting = []  # connections, the first to come first
@@ -267,7 +262,10 @@ class Server:
         """Offer a Service on a port."""
 
         async def handle(connection):
-            await self._handle(connection, service)
+            try:
+                await self._handle(connection, service)
+            finally:
+                connection.abort()  # the heap may have had no room to begin with
 
         self.link.serve(port, handle)
 
@@ -291,8 +289,7 @@ class Server:
         try:
             began = time.ticks_ms()
             waited = 0
-            while (not self._free or waiting[0] is not connection
-                   or self._lacks_room() and waited < limits.TLS_ROOM_WAIT):
+            while not self._free or waiting[0] is not connection:
                 if waited > limits.SEAT_WAIT:
                     return None
                 await asyncio.sleep_ms(limits.SEAT_LOOK)
@@ -301,17 +298,9 @@ class Server:
         finally:
             waiting.remove(connection)
 
-    def _lacks_room(self):
-        """Whether TLS' room was lost, and the end of sessions may bring it back."""
-        return self._identity and self._taken and self._identity.has_lost_room()
-
     async def _handle(self, connection, service):
         refusal = self._refusal(connection, service)
-        try:
-            seat = None if refusal else await self._seat(connection)
-        except BaseException:
-            connection.abort()
-            raise
+        seat = None if refusal else await self._seat(connection)
         if not seat:
             words, why = refusal or (service.busy, "all sessions were in use for too long")
             event_log.log("refused", peer=connection.peer, service=service.name, why=why)
@@ -321,20 +310,17 @@ class Server:
         channel = None
         why = "fault"
         try:
-            if self._identity:
-                self._identity.keep_room()  # before the session's objects get in its way
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
             channel = Channel(connection, seat, self._bulk)
             why = await self._session(channel, service)
         finally:
             # Whatever happened, the seat is free again and the connection gone.
-            (channel.connection if channel else connection).abort()
             self._taken.remove(seat)
             seat.free()
             self._free.append(seat)
-            if self._identity:
-                self._identity.keep_room()  # at its own end something may still have held it
+            if channel:
+                channel.connection.abort()  # the one in TLS
             event_log.log("closed", peer=connection.peer, service=service.name, why=why)
 
     async def _session(self, channel, service):
@@ -401,7 +387,7 @@ class Server:
         while True:
             await asyncio.sleep_ms(limits.REAPER_PERIOD)
             if self._identity:
-                self._identity.keep_room()
+                self._identity.keep_ready()
             now = time.ticks_ms()
             for seat in self._taken:
                 if seat.is_due(now):

@@ -17,7 +17,7 @@ import time
 
 from micropython import const
 
-from picopost import limits, load
+from picopost import load
 from picopost.net import tls_wire
 from picopost.net.identity import TlsError
 
@@ -36,8 +36,7 @@ class Connection:
 
     piece = _RECORD
 
-    def __init__(self, identity, context, connection):
-        """Reads and writes nothing. Raises MemoryError or OSError (ENOMEM): no room for it."""
+    def __init__(self, identity, connection):
         self.peer = connection.peer
         self.local_port = connection.local_port
         self.version = self.cipher = ""
@@ -45,16 +44,14 @@ class Connection:
         self._connection = connection
         self._octet = bytearray(1)
         self._unsent = False  # a record that a cancelled write left half sent
-        self._wire = tls_wire.Wire(connection)
-        identity.give_room()  # last, so that nothing small takes it
-        # None once it has been given back.
-        self._session = context.wrap_socket(self._wire, server_side=True,
-                                            do_handshake_on_connect=False)
-        try:
-            bytearray(limits.TLS_HANDSHAKE_ROOM)
-        except MemoryError:
-            self._session.close()
-            raise
+        self._wire = None
+        self._session = None  # mbedTLS', from `begin` on until it has been given back
+
+    def begin(self, wire, session):
+        """The session to use, and the wire that it was made on; nothing is read or written yet."""
+        wire.connection = self._connection
+        self._wire = wire
+        self._session = session
 
     async def handshake(self):
         """Agree on keys with the client (RFC 5246). Raises TlsError with the cause in words.
@@ -202,7 +199,8 @@ class Connection:
         session, self._session = self._session, None
         if session:
             session.close()
-            self._identity.ended()
+            session = None  # its own object is in the heap too
+            self._identity.ended(self._wire)
 
 
 def _failure(error, wire):

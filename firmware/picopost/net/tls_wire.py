@@ -23,8 +23,12 @@ class Wire(io.IOBase):
     what it has already decrypted and knows no more than 255 errors.
     """
 
-    def __init__(self, connection):
-        self._connection = connection
+    def __init__(self):
+        self.connection = None  # there has to be one before the session does anything
+        self.restart()
+
+    def restart(self):
+        """For another session."""
         self._in_body = False  # of a record, else in its header of 5 octets
         self._had_record = False
         self._finishing = False  # our ChangeCipherSpec is out, or on its way
@@ -49,7 +53,7 @@ class Wire(io.IOBase):
         if self._had_record or self.error:
             return None
         try:
-            count = self._connection.read_now(buf)
+            count = self.connection.read_now(buf)
             if count is None:
                 self.blocked = READ
                 return None
@@ -83,7 +87,7 @@ class Wire(io.IOBase):
         if not self.established and buf == _CHANGE_CIPHER_SPEC:
             self._finishing = True
         try:
-            count = self._connection.write_now(buf)
+            count = self.connection.write_now(buf)
         except (OSError, MemoryError) as error:
             self.error = error
             return None

@@ -88,6 +88,7 @@ class Link:
 
     max_sessions = limits.WIFI_SESSIONS
     max_waiting = limits.WIFI_WAITING
+    likes_bulk = True
 
     def __init__(self, board, settings):
         self.address = ""

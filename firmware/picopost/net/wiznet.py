@@ -41,6 +41,7 @@ class Link:
 
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
+    likes_bulk = False  # a piece is what a socket of the chip has room for
 
     def __init__(self, board, settings):
         self._board = board["wiznet"]

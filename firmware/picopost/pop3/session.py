@@ -281,11 +281,10 @@ class Session:
         while unfinished:
             if not unread:
                 if not ready():
-                    buffer = view = None  # TLS may want it
                     await self._office.ready()
                 # Not while something is left in the block, or to be left out of what is made.
                 bulk = at_once and eager >= _EAGER and not state[mboxrd.TARGET] and not out
-                buffer = channel.bulk() if bulk else None
+                buffer = channel.bulk if bulk else None
                 fast = buffer is not None
                 if fast:
                     view = memoryview(buffer)[: limits.BULK_BUFFER]
@@ -354,8 +353,6 @@ class Session:
             turn = not turn
             if turn and at_once:  # two pieces are 16 KB, some 25 ms on an RP2040
                 channel.expect_taken()
-                if fast:
-                    buffer = view = None  # TLS may want it
                 await asyncio.sleep_ms(0)
         self._partial = False
         self._log("fetched", mailbox=self._mailbox.name, message=number,

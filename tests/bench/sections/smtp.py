@@ -23,10 +23,10 @@ _WANTED = 2.0  # times aiosmtpd
 _TEXT = """\
 Messages of lines of 78 octets, sent without pipelining by clients in one process beside the
 servers, all on this machine; medians of runs that take turns. picopost is the firmware in the
-MicroPython VM with a Pico W's heap, its FAT card an image file; it syncs (fsync) before the index
-record and after it, and on the way in a large message. aiosmtpd appends to an mbox and syncs once.
-Postfix's `250` means that its queue file is synced; what stands in brackets is until virtual(8) has
-brought all of them into the mbox. `(nothing kept)` is Postfix's smtp-sink: the most that the
+MicroPython VM with a Pico W's heap, its FAT card an image file; it syncs (fsync) once a message,
+after its index record, and on the way in a large one. aiosmtpd appends to an mbox and syncs once.
+Postfix's `250` means that its queue file is synced; what stands in brackets is until virtual(8)
+has brought all of them into the mbox. `(nothing kept)` is Postfix's smtp-sink: the most that the
 clients can do. `421` counts the connections, of all runs, that were told to come back, which the
 clients did at once. After each run every server was asked, or its mbox counted, for every message
 that it had acknowledged."""
