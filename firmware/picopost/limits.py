@@ -243,17 +243,17 @@ TLS_HANDSHAKE_ROOM = const(6144)
 # A P-256 key takes 121 octets, a certificate with several names 500.
 TLS_FILE = const(4096)
 # --- MIME -----------------------------------------------------------------------------------
-# Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 50
-# addresses 2,000. What is more is passed over.
-MIME_VALUE = const(2048)
+# Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 40
+# addresses 1,500. What is more is passed over.
+MIME_VALUE = const(1536)
 # What a line's beginning must show: that it is a delimiter, or a field's name up to its colon.
 MIME_LOOK = const(256)
 # The least buffer: a line's beginning, the line end before it, and as much again to move on in.
 MIME_BUFFER = const(512)
 # RFC 2046 5.1.1 allows 70; some programs make longer ones. A multipart with more is read as text.
 MIME_BOUNDARY = const(100)
-# Parts that hold parts and are open at once; what is deeper is read as one piece. Each takes 24
-# octets and its boundary, at most 112 more (on a 32-bit board): 3.3 KB when all are the longest.
+# Parts that hold parts and are open at once; what is deeper is read as one piece. Each takes 28
+# octets and its boundary: 3 KB when all are the longest.
 MIME_NESTING = const(24)
 # Parts of one message, the rest is passed over: ten times what any mail program makes.
 MIME_PARTS = const(10_000)

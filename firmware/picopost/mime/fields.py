@@ -1,6 +1,8 @@
 """Header fields: one at a time, unfolded and bounded, and what the reader of parts must know of two
 of them, Content-Type and Content-Transfer-Encoding (RFC 5322 2.2, RFC 2045 5 and 6)."""
 
+from binascii import unhexlify
+
 from picopost.limits import MIME_VALUE
 
 
@@ -50,16 +52,25 @@ def media_type(value):
     A type that is none is text/plain (RFC 2045 5.2, as its errors are treated since).
     """
     pieces = _pieces(value)
-    kind = b"".join(pieces[0].split()).lower()
-    if kind.count(b"/") != 1 or kind[0] == 47 or kind[-1] == 47:
+    words = pieces[0].lower().split() or [b""]
+    kind = words[0]
+    if b"/" not in kind or kind[-1] == 47:
+        kind = b"".join(words)
+    if kind.count(b"/") != 1:
         kind = b"text/plain"
     boundary = b""
     for piece in pieces[1:]:
         name, _, text = piece.partition(b"=")
-        if name.strip().lower() == b"boundary":
-            boundary = _unquoted(text.strip()).rstrip()  # no boundary ends in a space
+        name = name.strip().lower()
+        if name == b"boundary":
+            boundary = _unquoted(text.strip())
             break
-    return kind, boundary
+        if name.startswith(b"boundary*"):  # RFC 2231 3 and 4; its pieces are in order
+            text = _unquoted(text.strip())
+            if name in (b"boundary*", b"boundary*0*"):
+                text = text[text.rfind(b"'") + 1:]
+            boundary += _percent_decoded(text) if name.endswith(b"*") else text
+    return kind, boundary.rstrip()  # no boundary ends in a space
 
 
 def token(value):
@@ -116,3 +127,15 @@ def _unquoted(text):
         escaped = False
         plain.append(c)
     return bytes(plain)
+
+
+def _percent_decoded(text):
+    """RFC 2231 4; what is no escape stays as it is."""
+    pieces = text.split(b"%")
+    for number in range(1, len(pieces)):
+        piece = pieces[number]
+        try:
+            pieces[number] = unhexlify(piece[:2]) + piece[2:]
+        except ValueError:
+            pieces[number] = b"%" + piece
+    return b"".join(pieces)

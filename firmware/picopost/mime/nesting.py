@@ -32,8 +32,11 @@ class Nesting:
         self.depth = 0
         self.needle = b""
         self._parts = array("I", bytes(4 * _SIZE * (MIME_NESTING + 1)))
-        # Open multiparts: boundary, place in the stack, and how much of the boundary begins all.
-        self._boundaries = []
+        # Open multiparts: their boundaries one behind the other and where each begins, which part
+        # of the stack each is, and how much of its boundary all up to it begin with.
+        self._multiparts = 0
+        self._boundaries = bytearray()
+        self._starts = array("H", bytes(2 * MIME_NESTING + 2))
         self._owners = bytearray(MIME_NESTING)
         self._common = bytearray(MIME_NESTING)
 
@@ -56,45 +59,48 @@ class Nesting:
     def close(self):
         """The innermost part is over."""
         self.depth -= 1
-        if self._boundaries and self._owners[len(self._boundaries) - 1] == self.depth:
+        if self._multiparts and self._owners[self._multiparts - 1] == self.depth:
             self.end_boundary()
 
     def begin_boundary(self, boundary):
         """The innermost part is a multipart."""
-        index = len(self._boundaries)
+        index = self._multiparts
         common = len(boundary)
         if index:
-            first = self._boundaries[0]
             common = self._common[index - 1]
-            while not boundary.startswith(first[:common]):
+            while not boundary.startswith(bytes(self._boundaries[:common])):
                 common -= 1
-        self._boundaries.append(boundary)
+        self._boundaries += boundary
+        self._multiparts = index + 1
+        self._starts[index + 1] = len(self._boundaries)
         self._owners[index] = self.depth - 1
         self._common[index] = common
         self._set_needle()
 
     def end_boundary(self):
         """The innermost multipart has no more parts."""
-        self._boundaries.pop()
+        self._multiparts -= 1
+        self._boundaries = self._boundaries[:self._starts[self._multiparts]]
         self._set_needle()
 
     def _set_needle(self):
-        index = len(self._boundaries)
-        self.needle = b"\n--" + self._boundaries[0][:self._common[index - 1]] if index else b""
+        self.needle = b""
+        if self._multiparts:
+            self.needle = b"\n--" + bytes(self._boundaries[:self._common[self._multiparts - 1]])
 
     def match(self, line):
         """What `line` (without "--" before and blanks behind) delimits: 0 nothing; else twice the
         depth of the multipart, and 1 more where it is the last delimiter.
 
-        The outermost one goes first: where boundaries are alike the inner ones are wrong.
+        The innermost one goes first: some programs gave two of them the same boundary.
         """
-        for index in range(len(self._boundaries)):
-            boundary = self._boundaries[index]
-            if line.startswith(boundary):
-                if len(line) == len(boundary):
-                    return self._owners[index] + 1 << 1
-                if line[len(boundary):] == b"--":
-                    return (self._owners[index] + 1 << 1) + 1
+        for index in range(self._multiparts - 1, -1, -1):
+            start = self._starts[index]
+            end = self._starts[index + 1]
+            more = len(line) - (end - start)
+            if more == 0 or more == 2 and line.endswith(b"--"):
+                if self._boundaries.find(line[:end - start], start, end) == start:
+                    return (self._owners[index] + 1 << 1) + (more > 0)
         return 0
 
     def path(self):
