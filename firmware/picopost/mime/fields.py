@@ -112,19 +112,21 @@ def _pieces(value):
 
 
 def _unquoted(text):
-    """A quoted string without its quotes and escapes; anything else as it is."""
+    """A quoted string without its quotes and escapes, and without what comes behind it; anything
+    else as it is.
+    """
     if text[:1] != b'"':
-        return text
-    text = text[1:-1] if len(text) > 1 and text[-1:] == b'"' else text[1:]
-    if b"\\" not in text:
         return text
     plain = bytearray()
     escaped = False
-    for c in text:
-        if c == 92 and not escaped:
+    for c in text[1:]:
+        if escaped:
+            escaped = False
+        elif c == 34:
+            break
+        elif c == 92:
             escaped = True
             continue
-        escaped = False
         plain.append(c)
     return bytes(plain)
 

@@ -367,12 +367,11 @@ class Parser:
         look = min(self._end, at + MIME_LOOK)
         line_end = buffer.find(b"\n", at, look)
         if line_end < 0:
-            if look - at < MIME_LOOK and not self._eof:
-                if b"--".startswith(bytes(self._view[at:min(look, at + 2)])):
-                    return _UNKNOWN
-                return 0
             if look < self._end:
                 return 0
+            if not self._eof:
+                dashes = b"--".startswith(bytes(self._view[at:min(look, at + 2)]))
+                return _UNKNOWN if dashes else 0
             line_end = look
         if not buffer.startswith(b"--", at):
             return 0
