@@ -24,6 +24,7 @@ from tests.bench import counts, report, rp2040
 from tests.bench.context import Context, open_folder
 from tests.bench.sections.growth import growth
 from tests.bench.sections.memory import memory
+from tests.bench.sections.mime import mime
 from tests.bench.sections.pop3 import pop3
 from tests.bench.sections.profile import profile
 from tests.bench.sections.sessions import sessions
@@ -37,7 +38,7 @@ def bus_counts(context: Context) -> report.Section:
 
 
 SECTIONS = {"bus": bus_counts, "smtp": smtp, "pop3": pop3, "sessions": sessions,
-            "memory": memory, "growth": growth, "profile": profile}
+            "memory": memory, "growth": growth, "mime": mime, "profile": profile}
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 BOUNDARIES = [b"abc", b"abcd", b"abcde", b"a", b"-", b"--", b"=_x", b"a b", b"a'(b)+_,-./:=?",
               b"x" * 70, b"y" * 100]
 LINES = st.sampled_from([
-    b"", b"", b"text", b"--", b"---", b"-- ", b"--ab", b"--abx", b"--abc x", b" --abc", b"a: b", b"-",
+    b"", b"", b"text", b"--", b"---", b"-- ", b"--ab", b"--abx", b"--abc x", b" --abc", b"a: b",
+    b"-",
     b"From", b".", b"=", b"a=20b", b"\xe9\xff", b"x" * 300, b"--" + b"x" * 69])
 TEXT = st.lists(LINES, max_size=5)
 FIELDS = st.lists(st.sampled_from([
-    [b"Subject: a", b" b"], [b"X: "], [b"X:", b"\ty"], [b"MIME-Version: 1.0"], [b"Z: " + b"z" * 400],
+    [b"Subject: a", b" b"], [b"X: "], [b"X:", b"\ty"], [b"MIME-Version: 1.0"],
+    [b"Z: " + b"z" * 400],
     [b"Content-Disposition: inline"]]), max_size=3)
 
 

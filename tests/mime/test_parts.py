@@ -101,7 +101,8 @@ def test_the_vm_tells_the_same_at_any_cut(vm):
 
 
 # Lines that nearly are delimiters, fields or ends of headers.
-HOSTILE = b"""Content-Type: multipart/mixed; (comment; boundary=no) boundary="a\\"b\\\\c (x)"  
+HOSTILE = b"""Content-Type: multipart/mixed; (comment;
+ boundary=no) boundary="a\\"b\\\\c (x)"\x20\x20
  continued: by its blank
 X : obsolete
 :nameless
@@ -109,7 +110,7 @@ X : obsolete
  its continuation
 From field
 
---a"b\\c (x) 
+--a"b\\c (x)\x20
 X-Y:z
 
 --a"b\\c (x)x
@@ -118,7 +119,7 @@ X-Y:z
 -- a
 --a"b\\c (x)\t
 no header
---a"b\\c (x)--  
+--a"b\\c (x)--\x20\x20
 --a"b\\c (x)
 """
 
@@ -138,7 +139,8 @@ def test_alike_boundaries_belong_to_the_innermost_multipart():
 
 
 @pytest.mark.parametrize("parameters", [
-    b"", b"; boundary=", b'; boundary=""', b"; boundary*=us-ascii'en'", b'; boundary="' + b"x" * 101,
+    b"", b"; boundary=", b'; boundary=""', b"; boundary*=us-ascii'en'",
+    b'; boundary="' + b"x" * 101,
     b"; boundary=" + b"x" * 1000, b"; Boundary", b"; x=boundary=y"], ids=repr)
 def test_a_boundary_that_cannot_be_used_gives_a_leaf(parameters):
     [part] = tree(b"Content-Type: multipart/mixed" + parameters + b"\n\n--\n\nx\n--xxx--\n")
@@ -148,7 +150,8 @@ def test_a_boundary_that_cannot_be_used_gives_a_leaf(parameters):
 
 @pytest.mark.parametrize("parameters", [
     b"boundary=a%20b", b'boundary="a%20b"', b"boundary*=us-ascii'en'a%2520b", b"BOUNDARY = a%20b ;",
-    b"boundary*0*=''a%25;boundary*1=20;boundary*2*=b", b'x="boundary=no;"; boundary=a%20b'], ids=repr)
+    b"boundary*0*=''a%25;boundary*1=20;boundary*2*=b", b'x="boundary=no;"; boundary=a%20b'],
+    ids=repr)
 def test_forms_of_a_boundary(parameters):
     parts = tree(b"Content-Type: multipart/mixed;\n " + parameters + b"\n\n--a%20b\n\nx\n--a%20b--")
     assert [part["data"] for part in parts] == [b"", b"x"]

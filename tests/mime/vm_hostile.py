@@ -55,11 +55,11 @@ def pass_through(pieces, sample=0, decode=True):
         if measure and (event == parts.FIELD or turn % sample == 0):
             gc.collect()
             peak = max(peak, measure() - idle - len(piece))
-        value = None
+        value = None  # noqa: F841 (it was alive when the heap was looked at)
 
 
 def nested(depth, boundary, part, count, times):
-    """A message with `count` parts at `depth`, each with `times` of the piece `part` as its body."""
+    """A message with `count` parts at `depth`, each with `times` of the piece `part` in it."""
     yield b"Subject: x\r\n", 1
     for level in range(depth):
         yield b'Content-Type: multipart/mixed; boundary="%s%d."\r\n\r\n' % (boundary, level), 1

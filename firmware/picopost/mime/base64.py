@@ -1,5 +1,5 @@
-"""Base64 (RFC 2045 6.8): a decoder as `transfer.py` has them, with what Python has built in, for where
-no native code runs. `base64_viper` makes the same of every text."""
+"""Base64 (RFC 2045 6.8): a decoder as `transfer.py` has them, with what Python has built in, for
+where no native code runs. `base64_viper` makes the same of every text."""
 
 from binascii import a2b_base64
 

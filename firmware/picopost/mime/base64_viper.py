@@ -1,4 +1,4 @@
-"""Base64 as `base64.py`, in native code, one pass over the octets and nothing taken from the heap."""
+"""Base64 as `base64.py`, in native code: one pass over the octets, nothing from the heap."""
 # ruff: noqa: F821  ptr8 and ptr32 are viper's
 
 import micropython

@@ -16,7 +16,7 @@ LINES = const(4)  # LF before its body
 FLAGS = const(5)
 _SIZE = const(6)
 
-MESSAGE = const(1)  # its header is one of RFC 5322: the message itself or what a message/rfc822 holds
+MESSAGE = const(1)  # its header is one of RFC 5322: the message itself, or one in a part
 DIGEST = const(2)  # its parts are messages if they do not say otherwise (RFC 2046 5.1.5)
 
 

@@ -13,8 +13,8 @@ Nothing is ever raised for what a message contains. Lines end in LF or CRLF. Wha
 the RFCs is read like this:
 - A line in a header that is neither a field nor the continuation of one ends it and belongs to the
   body. "From " lines are passed over (mbox), as are continuations of nothing.
-- A multipart without a boundary that can be used, one that lies deeper than limits.MIME_NESTING, and
-  a message/rfc822 that is encoded, is a leaf: it has DATA and no parts.
+- A multipart without a boundary that can be used, one that lies deeper than limits.MIME_NESTING,
+  and a message/rfc822 that is encoded, is a leaf: it has DATA and no parts.
 - The delimiters of an outer multipart end all inner ones; the end of the message ends all.
 - A delimiter fills its line, but for blanks behind it. One that follows another at once begins no
   part: between them would have to be an empty line.

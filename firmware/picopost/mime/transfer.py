@@ -1,12 +1,13 @@
 """Content transfer encodings taken off as a body passes, into the caller's buffer (RFC 2045 6).
 
     reading = transfer.decoder(parser.encoding)
-    consumed, produced = reading.decode(source, target)    # again from source[consumed:] if it is less
-    produced = reading.finish(target)                      # behind the last of the body
+    consumed, produced = reading.decode(source, target)  # again from source[consumed:] if it is less
+    produced = reading.finish(target)  # behind the last of the body
 
-`source` is a memoryview, bytes or bytearray, `target` a memoryview or bytearray of MIN_TARGET octets
-at least. One that is full enough, or a long source, is not consumed to its end: call again. What is wrong in a body is passed
-over or kept, as each class says, and never raised; how a body is cut into sources changes nothing.
+`source` is a memoryview, bytes or bytearray, `target` a memoryview or bytearray of MIN_TARGET
+octets at least. A target that is full enough, or a long source, ends a call early: call again. What
+is wrong in a body is passed over or kept, as each class says, and never raised; how a body is cut
+into sources changes nothing.
 """
 
 from micropython import const

@@ -12,8 +12,8 @@ _INSIDE = const(1)
 
 
 class Uuencode:
-    """What stands before a line "begin " and behind a line "end" is passed over; there may be several
-    such texts. A line that is too short for its count is filled with zeros, as decoders do.
+    """What stands before a line "begin " and behind a line "end" is passed over; there may be
+    several such texts. A line that is too short for its count is filled with zeros, as decoders do.
     """
 
     def __init__(self):
