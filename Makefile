@@ -18,6 +18,8 @@ PYTEST ?=
 CAMPAIGN ?=
 # Options for the fuzzing after it, e.g. make campaign FUZZ="--lines 20000 --seed 7"
 FUZZ ?=
+# Messages on which the MIME reader and CPython's email are compared after them
+MIME ?= 50000
 
 .PHONY: help venv run test lint campaign bench clean
 
@@ -25,7 +27,8 @@ help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
 	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
-	@echo "               and look for leaks (CAMPAIGN=... and FUZZ=... pass options on)"
+	@echo "               and look for leaks, then compare the MIME reader with CPython's"
+	@echo "               (CAMPAIGN=... and FUZZ=... pass options on, MIME=... is how many)"
 	@echo "make bench  beside other servers, and what letters cost on the buses (BENCH=... passes"
 	@echo "            options on)"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
@@ -62,6 +65,8 @@ test: lint
 campaign: $(READY)
 	$(BIN)/python -m tests.campaign $(CAMPAIGN)
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+	PICOPOST_MIME_MESSAGES=$(MIME) $(BIN)/python -m pytest --timeout 0 \
+		tests/mime/test_oracle.py
 
 bench: $(READY) $(BENCH_READY)
 	$(BIN)/python -m tests.bench $(BENCH)

@@ -1,5 +1,6 @@
 """Trees of parts and decoded bodies against CPython's email package, at any cut."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.mime.messages import message
 from tests.mime.oracle import difference, ours, theirs
 
 CHUNKS = (1, 7, 512)
+_MESSAGES = int(os.environ.get("PICOPOST_MIME_MESSAGES", "200"))
 
 # CPython's own samples. In these two an inner and an outer multipart have one boundary. Outlook
 # Express for the Mac wrote such mail: to take each delimiter for the innermost one gives the parts
@@ -38,11 +40,14 @@ def test_samples_of_cpython_have_the_same_parts():
     assert differing == set(SAME_BOUNDARY)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=_MESSAGES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(message())
 def test_any_message_has_the_same_parts(sample):
     # A last delimiter right behind another one is overlooked by CPython.
     assume(not re.search(rb"(?m)^--(.+?)[ \t]*\r?\n--\1--[ \t]*\r?$", sample))
+    # Nor does it know a boundary with something behind its quotes (a quoted-string ends there, RFC
+    # 2045 5.1).
+    assume(not re.search(rb'boundary="[^\n]*"\r?\n[ \t]+\S', sample))
     tree = ours(sample)
     assert not difference(sample, tree, theirs(sample)), difference(sample, tree, theirs(sample))
     for chunk in CHUNKS:

@@ -1,7 +1,7 @@
 """Content transfer encodings taken off as a body passes, into the caller's buffer (RFC 2045 6).
 
     reading = transfer.decoder(parser.encoding)
-    consumed, produced = reading.decode(source, target)  # again from source[consumed:] if it is less
+    consumed, produced = reading.decode(source, target)  # call again for the rest
     produced = reading.finish(target)  # behind the last of the body
 
 `source` is a memoryview, bytes or bytearray, `target` a memoryview or bytearray of MIN_TARGET
