@@ -1,9 +1,8 @@
 """Header fields: one at a time, unfolded and bounded, and what the reader of parts must know of two
 of them, Content-Type and Content-Transfer-Encoding (RFC 5322 2.2, RFC 2045 5 and 6)."""
 
-from binascii import unhexlify
-
 from picopost.limits import MIME_VALUE
+from picopost.mime.percent import percent_decoded
 
 
 class Field:
@@ -51,38 +50,38 @@ def media_type(value):
 
     A type that is none is text/plain (RFC 2045 5.2, as its errors are treated since).
     """
-    pieces = _pieces(value)
-    words = pieces[0].lower().split() or [b""]
+    parts = pieces(value)
+    words = parts[0].lower().split() or [b""]
     kind = words[0]
     if b"/" not in kind or kind[-1] == 47:
         kind = b"".join(words)
     if kind.count(b"/") != 1:
         kind = b"text/plain"
     boundary = b""
-    for piece in pieces[1:]:
+    for piece in parts[1:]:
         name, _, text = piece.partition(b"=")
         name = name.strip().lower()
         if name == b"boundary":
-            boundary = _unquoted(text.strip())
+            boundary = unquoted(text.strip())
             break
         if name.startswith(b"boundary*"):  # RFC 2231 3 and 4; its pieces are in order
-            text = _unquoted(text.strip())
+            text = unquoted(text.strip())
             if name in (b"boundary*", b"boundary*0*"):
                 text = text[text.rfind(b"'") + 1:]
-            boundary += _percent_decoded(text) if name.endswith(b"*") else text
+            boundary += percent_decoded(text) if name.endswith(b"*") else text
     return kind, boundary.rstrip()  # no boundary ends in a space
 
 
 def token(value):
     """A value that is one token, as Content-Transfer-Encoding's: in lower case, no comments."""
-    return _pieces(value)[0].strip().lower()
+    return pieces(value)[0].strip().lower()
 
 
-def _pieces(value):
+def pieces(value):
     """What stands between the semicolons of `value`, without comments (RFC 822 3.4.3)."""
     if b'"' not in value and b"(" not in value:
         return value.split(b";")
-    pieces = []
+    found = []
     piece = bytearray()
     comments = 0  # open ones
     quoted = escaped = False
@@ -102,16 +101,16 @@ def _pieces(value):
             comments = 1
             continue
         elif c == 59:
-            pieces.append(bytes(piece))
+            found.append(bytes(piece))
             piece = bytearray()
             continue
         if not comments:
             piece.append(c)
-    pieces.append(bytes(piece))
-    return pieces
+    found.append(bytes(piece))
+    return found
 
 
-def _unquoted(text):
+def unquoted(text):
     """A quoted string without its quotes and escapes, and without what comes behind it; anything
     else as it is.
     """
@@ -129,15 +128,3 @@ def _unquoted(text):
             continue
         plain.append(c)
     return bytes(plain)
-
-
-def _percent_decoded(text):
-    """RFC 2231 4; what is no escape stays as it is."""
-    pieces = text.split(b"%")
-    for number in range(1, len(pieces)):
-        piece = pieces[number]
-        try:
-            pieces[number] = unhexlify(piece[:2]) + piece[2:]
-        except ValueError:
-            pieces[number] = b"%" + piece
-    return b"".join(pieces)

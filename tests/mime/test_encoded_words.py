@@ -1,0 +1,89 @@
+"""Encoded words against CPython's email.header, under CPython and in the VM."""
+
+import email.header
+from base64 import b64encode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_tools import firmware_modules  # noqa: F401  makes picopost importable
+
+from picopost.mime import encoded_words  # isort: skip
+
+CASES = [
+    (b"", ""), (b"plain text", "plain text"), (b"=?utf-8?q?a?=", "a"),
+    # RFC 2047 8
+    (b"(=?ISO-8859-1?Q?a?=)", "(a)"), (b"(=?ISO-8859-1?Q?a?= b)", "(a b)"),
+    (b"(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)", "(ab)"),
+    (b"(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)", "(ab)"),
+    (b"(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)"),
+    (b"(=?ISO-8859-1?Q?a_b?=)", "(a b)"),
+    (b"(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)", "(a b)"),
+    (b"=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?= =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleG"
+     b"FtcGxlLg==?=", "If you can read this you understand the example."),
+    # RFC 2231 5
+    (b"=?US-ASCII*EN?Q?Keith_Moore?=", "Keith Moore"),
+    # A character cut in two, and no padding.
+    (b"=?utf-8?Q?=C3?= =?UTF-8?Q?=A4?= b", "ä b"), (b"=?utf-8?B?w6Q?=", "ä"),
+    (b"=?utf-8?B?w6?=", "�"),
+    # In the middle of text, with nothing around it, with blanks in it.
+    (b"Scan=?utf-8?q?=C3=A4?=ner", "Scanäner"), (b"=?utf-8?q?a b?=", "a b"),
+    # None.
+    (b"=?", "=?"), (b"=?=?=?", "=?=?=?"), (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
+    (b"=?utf-8?q?a", "=?utf-8?q?a"), (b"=??q?a?=", "=??q?a?="), (b"=?a b?q?a?=", "=?a b?q?a?="),
+    (b"a =? =?utf-8?q?b?=", "a =? b"), (b"=?utf-8?q?=?=", "="), (b"=?utf-8?q?=4?=", "=4"),
+    # What is not encoded.
+    ("Zähler".encode(), "Zähler"), ("Zähler".encode("cp1252"), "Zähler"),
+    ("Zähler €".encode("cp1252") + b" =?utf-8?q?=C3=A4?=", "Zähler € ä"),
+    # Charsets that are not what they say, and unknown ones.
+    (b"=?utf-8?q?=E4?=", "�"), (b"=?x-nothing?q?a=E4b?=", "a�b"),
+]
+
+
+@pytest.mark.parametrize("value, text", CASES)
+def test_cases(vm, value, text):
+    assert encoded_words.decode(value) == text
+    assert vm.eval(f"encoded_words.decode({value!r})") == text
+
+
+WORD = st.builds(
+    lambda text, charset, base64: b"=?%s?%s?=" % (
+        charset.encode(), b"B?" + b64encode(text.encode(charset, "replace")) if base64 else
+        b"Q?" + b"".join(b"=%02X" % octet for octet in text.encode(charset, "replace"))),
+    st.text(min_size=1, max_size=8), st.sampled_from(["utf-8", "iso-8859-2", "koi8-r"]),
+    st.booleans())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(WORD, WORD, st.sampled_from([b"text", b"a,b", b"(x)"])), max_size=6))
+def test_words_and_text_as_cpython_has_them(vm, pieces):
+    value = b" ".join(pieces)
+    expected = str(email.header.make_header(email.header.decode_header(value.decode())))
+    assert encoded_words.decode(value) == expected
+    assert vm.eval(f"encoded_words.decode({value!r})") == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b"=?", b"?=", b"?", b"=", b"utf-8", b"q", b"B", b"_", b"=C3",
+                                 b"\xa4", b" ", b"*", b"w6Q="]), max_size=14).map(b"".join))
+def test_nothing_is_raised_and_the_vm_says_the_same(vm, value):
+    assert vm.eval(f"encoded_words.decode({value!r})") == encoded_words.decode(value)
+
+
+@pytest.mark.parametrize("value", [
+    b"=?utf-8?q?" + b"=C3=A4" * 170_000 + b"?=", b"=?" * 500_000, b"=?utf-8?q?" * 100_000,
+    b"=?utf-8?b?" + b"w6Q" * 300_000 + b"?=", b"=?u?q?a?= " * 100_000, b"=?u?x?=" * 140_000],
+    ids=range(6))
+def test_a_megabyte_takes_time_in_proportion(value):
+    """What is read of the value is counted: some thirty searches of all of it would be too many."""
+    class Counted(bytes):
+        octets = 0
+
+        def find(self, sub, start=0, *end):
+            found = super().find(sub, start, *end)
+            Counted.octets += (found if found >= 0 else len(self)) - start
+            return found
+
+    encoded_words.decode(Counted(value))
+    assert Counted.octets < 4 * len(value)
