@@ -19,14 +19,15 @@ def decode(value):
     charset = ""
     at = 0  # what is before it is shown or held
     look = 0
+    last = value.rfind(b"?=")  # no word ends behind it
     while True:
         begin = value.find(b"=?", look)
         word = _word(value, begin) if begin >= 0 else None
-        if word is None and 0 <= begin:
+        if word is None and begin >= 0:
             look = begin + 2
-            if value.find(b"?=", look) >= 0:
+            if look <= last:
                 continue
-            begin = -1  # no word ends any more
+            begin = -1
         between = value[at:begin] if begin >= 0 else value[at:]
         if held and (begin < 0 or word[0] != charset or between.strip(_BLANKS)):
             shown.append(charsets.decode(b"".join(held), charset))
