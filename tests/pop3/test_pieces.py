@@ -78,7 +78,7 @@ class Retrieving:
     """As much of a session as `_retrieve` needs."""
     def __init__(self, connection, text, offset, lines, size=None):
         seat = Seat()
-        self._channel = Channel(connection, seat, bulk)
+        self._channel = Channel(connection, seat, lambda: bulk)
         self._view = memoryview(seat.block)
         self._state = pop3.new_sending()
         self._state_view = memoryview(self._state)
@@ -100,11 +100,11 @@ def retrieve(text, offset, lines, piece, takes):
     return bytes(connection.got), session.told, connection.longest, connection.waits
 
 def fails(size, takes):
-    """A file that is shorter than the index says: (errno, part of it is out)"""
+    """A file of 5,000 octets that the index has with so many: (errno, part of it is out)"""
     connection = Connection(limits.BULK_BUFFER, list(takes))
-    session = Retrieving(connection, b"x" * 100, 0, -1)
+    session = Retrieving(connection, b"x" * 5000, 0, -1)
     session._maildrop.size = size
-    session._maildrop.file = io.BytesIO(b"x" * 100)
+    session._maildrop.file = io.BytesIO(b"x" * 5000)
     try:
         asyncio.run(Session._retrieve(session, b"+OK here\\r\\n"))
     except OSError as error:
@@ -204,6 +204,6 @@ def test_who_takes_all_at_once_is_given_large_pieces_and_never_waited_for(vm):
 
 
 def test_a_message_that_the_card_cuts_is_no_success(vm):
-    assert vm.eval("fails(100, ())") is None
-    assert vm.eval("fails(101, ())") == (5, True)
-    assert vm.eval("fails(101, (0, 0, 0))") == (5, False), "nothing was said, so -ERR can be"
+    assert vm.eval("fails(5000, ())") is None
+    assert vm.eval("fails(5001, ())") == (5, True)
+    assert vm.eval("fails(5001, (0, 0, 0))") == (5, False), "nothing was said, so -ERR can be"

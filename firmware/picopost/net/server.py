@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import time
 
 from micropython import const
@@ -79,8 +80,9 @@ class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
     `handshaking`: in a TLS handshake, so nothing can be said. `queued`: replies that wait for those
-    to the commands behind (RFC 2920). `bulk` is a buffer of BULK_BUFFER octets that all sessions
-    share, up to the next await of each, or None where the link does not profit from it.
+    to the commands behind (RFC 2920). `bulk()` is a buffer of BULK_BUFFER octets that all sessions
+    share, up to the next await of each, or None where the link would not profit from it or the
+    heap has no room for it now.
     """
 
     def __init__(self, connection, seat, bulk):
@@ -248,11 +250,21 @@ class Server:
     def __init__(self, link, identity=None):
         self.link = link
         self._identity = identity
-        self._bulk = bytearray(limits.BULK_BUFFER) if link.likes_bulk else None
+        self._bulk = None  # what sessions share, from when one wants it until one ends
         self._free = [Seat() for _ in range(link.max_sessions)]
         self._taken = []
         self._waiting = []  # connections, the first to come first
         self._refusing = 0
+
+    def _shared(self):
+        if self._bulk is None and self.link.likes_bulk:
+            gc.collect()
+            if gc.mem_free() >= limits.BULK_BUFFER + limits.HEAP_SCALE * limits.BULK_OTHERS:
+                try:
+                    self._bulk = bytearray(limits.BULK_BUFFER)
+                except MemoryError:
+                    pass  # in no one piece
+        return self._bulk
 
     @property
     def sessions(self):
@@ -312,13 +324,14 @@ class Server:
         try:
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
-            channel = Channel(connection, seat, self._bulk)
+            channel = Channel(connection, seat, self._shared)
             why = await self._session(channel, service)
         finally:
             # Whatever happened, the seat is free again and the connection gone.
             self._taken.remove(seat)
             seat.free()
             self._free.append(seat)
+            self._bulk = None
             if channel:
                 channel.connection.abort()  # the one in TLS
             event_log.log("closed", peer=connection.peer, service=service.name, why=why)

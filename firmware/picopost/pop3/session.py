@@ -265,6 +265,7 @@ class Session:
         at_once = piece > limits.CARD_BLOCK
         number = self._dialogue.message
         file, rest = self._maildrop.open_message(number)
+        shared = channel.bulk() if at_once and rest > limits.CARD_BLOCK else None
         at = file.tell()
         channel.write_within(rest)
         state = self._state
@@ -284,7 +285,7 @@ class Session:
                     await self._office.ready()
                 # Not while something is left in the block, or to be left out of what is made.
                 bulk = at_once and eager >= _EAGER and not state[mboxrd.TARGET] and not out
-                buffer = channel.bulk if bulk else None
+                buffer = shared if bulk else None
                 fast = buffer is not None
                 if fast:
                     view = memoryview(buffer)[: limits.BULK_BUFFER]
