@@ -99,12 +99,12 @@ def retrieve(text, offset, lines, piece, takes):
     asyncio.run(Session._retrieve(session, b"+OK here\\r\\n"))
     return bytes(connection.got), session.told, connection.longest, connection.waits
 
-def fails(size, takes):
-    """A file of 5,000 octets that the index has with so many: (errno, part of it is out)"""
-    connection = Connection(limits.BULK_BUFFER, list(takes))
-    session = Retrieving(connection, b"x" * 5000, 0, -1)
+def fails(octets, size):
+    """A file of so many octets that the index has with `size`: (errno, part of it is out)"""
+    connection = Connection(limits.BULK_BUFFER, [])
+    session = Retrieving(connection, b"x" * octets, 0, -1)
     session._maildrop.size = size
-    session._maildrop.file = io.BytesIO(b"x" * 5000)
+    session._maildrop.file = io.BytesIO(b"x" * octets)
     try:
         asyncio.run(Session._retrieve(session, b"+OK here\\r\\n"))
     except OSError as error:
@@ -204,6 +204,6 @@ def test_who_takes_all_at_once_is_given_large_pieces_and_never_waited_for(vm):
 
 
 def test_a_message_that_the_card_cuts_is_no_success(vm):
-    assert vm.eval("fails(5000, ())") is None
-    assert vm.eval("fails(5001, ())") == (5, True)
-    assert vm.eval("fails(5001, (0, 0, 0))") == (5, False), "nothing was said, so -ERR can be"
+    for octets, partly in ((100, False), (5000, True)):
+        assert vm.eval(f"fails({octets}, {octets})") is None
+        assert vm.eval(f"fails({octets}, {octets + 1})") == (5, partly), "until then -ERR can be"
