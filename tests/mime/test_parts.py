@@ -174,6 +174,31 @@ def test_only_blanks_within_the_look_follow_a_delimiter():
         assert tree(message, 1, 512) == tree(message)
 
 
+@pytest.mark.parametrize("rest", [252, 253, 254, 255, 600])
+@pytest.mark.parametrize("begin", [b"--a:", b"--", b"--x", b"--x "])
+def test_lines_as_long_as_the_look_are_read_alike_at_any_cut(begin, rest):
+    """Nothing may depend on whether the octet behind the look has come yet."""
+    for before in (b"X: y\n", b"Content-Type: multipart/mixed; boundary=x\n\n--x\nX: y\n",
+                   b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nbody\n"):
+        for fill in (b"b", b" "):
+            for after in (b"", b"\nZ: z\n\nbody\n"):
+                message = before + begin + fill * rest + after
+                for chunk in (1, 2, 7, 255, 256, 257):
+                    assert tree(message, chunk, 512) == tree(message), (message, chunk)
+
+
+def test_nothing_is_read_behind_the_end():
+    """The buffer has octets of what went before there."""
+    head = b"Content-Type: multipart/mixed; boundary=x\n\n"
+    for old, last in ((b"\r\n", b"\r"), (b"--x\n", b"-"), (b"--x\n", b"--"), (b"--x\n", b"--x"),
+                      (b"From a\n", b"From"), (b"A: b\n", b"A"), (b" \n", b"\n")):
+        for before in (b"", head + b"--x\n", head + b"--x\n\nbody\n"):
+            for count in range(1, 8):
+                message = before + old * count + last
+                for chunk in (1, 2, 3, 5, 7):
+                    assert tree(message, chunk, 512) == tree(message), (message, chunk)
+
+
 def test_a_value_is_bounded_and_long_names_are_none():
     for extra in (0, 1, 10**6):
         value = b"v" * (limits.MIME_VALUE - 1) + b"w" * extra

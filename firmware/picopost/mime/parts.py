@@ -241,10 +241,10 @@ class Parser:
                 return FIELD
             if at == end:
                 return self._header_over()
-            if buffer[at] == 10 or buffer.startswith(b"\r\n", at):
+            if buffer[at] == 10 or buffer.find(b"\r\n", at, min(look, at + 2)) == at:
                 self._next_line(line_end, line_end + 1 - at)
                 return self._header_over()
-            if buffer.startswith(b"From ", at):
+            if buffer.find(b"From ", at, min(look, at + 5)) == at:
                 self._in_line = True
                 continue
             name = b""
@@ -367,7 +367,7 @@ class Parser:
         look = min(self._end, at + MIME_LOOK)
         line_end = buffer.find(b"\n", at, look)
         if line_end < 0:
-            if look < self._end:
+            if look - at == MIME_LOOK:  # whether more has come or not
                 return 0
             if not self._eof:
                 dashes = b"--".startswith(bytes(self._view[at:min(look, at + 2)]))
