@@ -261,3 +261,5 @@ MIME_NESTING = const(24)
 MIME_PARTS = const(10_000)
 # Base64 is turned into octets so much at a time: binascii allocates 3/4 of it.
 MIME_QUANTA = const(1024)
+# Of a date: the longest that RFC 5322 3.3 makes has 44 octets, a zone's name in a comment 40 more.
+MIME_DATE = const(128)
