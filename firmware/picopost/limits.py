@@ -263,3 +263,5 @@ MIME_PARTS = const(10_000)
 MIME_QUANTA = const(1024)
 # Of a date: the longest that RFC 5322 3.3 makes has 44 octets, a zone's name in a comment 40 more.
 MIME_DATE = const(128)
+# Addresses of one field, as many as MIME_VALUE has room for when they are short.
+MIME_ADDRESSES = const(64)

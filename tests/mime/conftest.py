@@ -11,7 +11,8 @@ from tests.support.vm import Vm
 @pytest.fixture(scope="module")
 def vm():
     with Vm(heap_kib=196) as vm:
-        vm.exec("from picopost.mime import charsets, dates, encoded_words, parameters")
+        vm.exec("from picopost.mime import addresses, charsets, dates, encoded_words, idn, "
+                "parameters")
         for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py"):
             vm.exec(Path(__file__).with_name(name).read_text())
         yield vm

@@ -37,7 +37,7 @@ def decode(value):
         elif held:
             between = b""
         if between:
-            shown.append(_plain(between))
+            shown.append(plain(between))
         if begin < 0:
             return "".join(shown)
         charset, octets, at = word
@@ -83,5 +83,6 @@ def _base64(text):
     return bytes(target[:to])
 
 
-def _plain(octets):
+def plain(octets):
+    """Octets that are not encoded, as `decode` shows them."""
     return charsets.decode(octets, "utf-8" if charsets.is_utf8(octets) else "windows-1252")

@@ -1,0 +1,62 @@
+"""Domain names with other letters than ASCII's, which go as "xn--" and punycode (RFC 3492)."""
+
+from micropython import const
+
+_BASE, _TMIN, _TMAX, _SKEW, _DAMP = const(36), const(1), const(26), const(38), const(700)
+
+
+def shown(domain):
+    """`domain`, a str, with its labels as people read them; what is no punycode stays as it is."""
+    if "xn--" not in domain.lower():
+        return domain
+    labels = []
+    for label in domain.split("."):
+        text = _decode(label[4:].lower()) if label[:4].lower() == "xn--" else None
+        labels.append(text or label)
+    return ".".join(labels)
+
+
+def _decode(label):
+    """RFC 3492 6.2; None for what it does not allow, or what is too long to be a label."""
+    if len(label) > 59:
+        return None
+    basic, _, digits = label.rpartition("-")
+    output = list(basic)
+    code, index, bias = 128, 0, 72
+    at = 0
+    while at < len(digits):
+        before = index
+        weight = 1
+        k = _BASE
+        while True:
+            if at == len(digits):
+                return None
+            digit = ord(digits[at])
+            at += 1
+            if 97 <= digit <= 122:
+                digit -= 97
+            elif 48 <= digit <= 57:
+                digit -= 22
+            else:
+                return None
+            index += digit * weight
+            threshold = min(max(k - bias, _TMIN), _TMAX)
+            if digit < threshold:
+                break
+            weight *= _BASE - threshold
+            k += _BASE
+        count = len(output) + 1
+        delta = (index - before) // (2 if before else _DAMP)
+        delta += delta // count
+        bias = 0
+        while delta > (_BASE - _TMIN) * _TMAX // 2:
+            delta //= _BASE - _TMIN
+            bias += _BASE
+        bias += (_BASE - _TMIN + 1) * delta // (delta + _SKEW)
+        code += index // count
+        index %= count
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            return None
+        output.insert(index, chr(code))
+        index += 1
+    return "".join(output)

@@ -1,0 +1,100 @@
+"""Addresses against CPython's email, under CPython and in the VM."""
+
+import email.utils
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from host_tools import firmware_modules  # noqa: F401  makes picopost importable
+
+from picopost.mime import addresses, idn  # isort: skip
+
+CASES = [
+    (b"", []), (b"a@b.c", [("", "a@b.c")]), (b"<a@b.c>", [("", "a@b.c")]), (b"<>", [("", "")]),
+    # RFC 5322 A.1.2, A.1.3, A.5, A.6.1, A.6.3
+    (b'"Joe Q. Public" <john.q.public@example.com>',
+     [("Joe Q. Public", "john.q.public@example.com")]),
+    (b'Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>',
+     [("Mary Smith", "mary@x.test"), ("", "jdoe@example.org"), ("Who?", "one@y.test")]),
+    (b'<boss@nil.test>, "Giant; \\"Big\\" Box" <sysservices@example.net>',
+     [("", "boss@nil.test"), ('Giant; "Big" Box', "sysservices@example.net")]),
+    (b"A Group:Ed Jones <joe@a.test>,joe@where.test,John <jdoe@one.test>;",
+     [("Ed Jones", "joe@a.test"), ("", "joe@where.test"), ("John", "jdoe@one.test")]),
+    (b"Undisclosed recipients:;", []), (b"G:a@b;, H: c@d;", [("", "a@b"), ("", "c@d")]),
+    (b"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
+     [("Pete", "pete@silly.test")]),
+    (b"Joe Q. Public <john.q.public@example.com>",
+     [("Joe Q. Public", "john.q.public@example.com")]),
+    (b"Mary Smith <@node.test,@b.test:mary@example.net>", [("Mary Smith", "mary@example.net")]),
+    (b"john . q . public @ example . com", [("", "john.q.public@example.com")]),
+    # A comment as the name; a local-part with blanks; IPv6; IDN.
+    (b"printer@lan (Hall (2nd floor))", [("Hall (2nd floor)", "printer@lan")]),
+    (b'"a b"@c.d', [("", '"a b"@c.d')]), (b'X <"a \\"b"@c.d>', [("X", '"a\\"b"@c.d')]),
+    (b"a@[IPv6:::1]", [("", "a@[IPv6:::1]")]), (b"X <a@[IPv6:::1]>", [("X", "a@[IPv6:::1]")]),
+    (b"a@xn--bcher-kva.example", [("", "a@bücher.example")]),
+    (b"a@xn--99999999", [("", "a@xn--99999999")]),
+    # What devices write.
+    (b'"Printer" printer@lan', [("Printer", "printer@lan")]), (b"root", [("", "root")]),
+    (b"a@b a2", [("a2", "a@b")]), (b"Name only", [("Name only", "")]),
+    (b"Name <a@b", [("Name", "a@b")]), (b"=?utf-8?q?Z=C3=A4hler?= <a@b>", [("Zähler", "a@b")]),
+    ("Zähler <a@b>".encode(), [("Zähler", "a@b")]),
+    (b'"=?utf-8?q?Z=C3=A4hler?=" <a@b>', [("Zähler", "a@b")]), (b",,a@b;;,", [("", "a@b")]),
+    (b"a@b; c@d", [("", "a@b"), ("", "c@d")]), (b"(only)", [("only", "")]), (b'"', []),
+    (b"\\", [("", "\\")]),
+]
+
+
+@pytest.mark.parametrize("value, listed", CASES)
+def test_cases(vm, value, listed):
+    assert addresses.parse(value) == listed
+    assert vm.eval(f"addresses.parse({value!r})") == listed
+
+
+def test_they_are_bounded(vm):
+    assert len(addresses.parse(b"a@b," * 1000)) == 64
+    assert vm.eval("len(addresses.parse(b'a@b,' * 1000))") == 64
+    assert addresses.parse(b"(" * 100_000 + b"a@b") == [("(" * 99_999 + "a@b", "")]
+
+
+NAMES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12).map(
+    lambda text: " ".join(text.split()))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["a@b.c", "x.y+z@example.com"])), min_size=1,
+                max_size=4))
+def test_what_cpython_writes_is_read(vm, pairs):
+    pairs = [(name, address) for name, address in pairs if "=?" not in name]
+    value = ", ".join(email.utils.formataddr(pair) for pair in pairs).encode()
+    assert addresses.parse(value) == pairs
+    assert vm.eval(f"addresses.parse({value!r})") == pairs
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([b'"', b"\\", b"(", b")", b"<", b">", b"@", b":", b";", b",", b" ",
+                                 b"a", b".", b"[", b"\xe4", b"=?u?q?a?=", b"xn--a-b"]),
+                max_size=20).map(b"".join))
+def test_nothing_is_raised_and_the_vm_says_the_same(vm, value):
+    assert vm.eval(f"addresses.parse({value!r})") == addresses.parse(value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(categories=["Ll", "Lo"]), min_size=1, max_size=12))
+def test_punycode_of_cpython_is_read(vm, label):
+    label = label.lower()
+    coded = label.encode("punycode").decode()
+    assume(len(coded) <= 59)
+    assert idn.shown(f"a.XN--{coded}.b") == f"a.{label}.b"
+    assert vm.eval(f"idn.shown('xn--{coded}')") == label
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("abz019-", max_size=62))
+def test_any_label_is_shown(vm, coded):
+    shown = idn.shown("xn--" + coded)
+    assert vm.eval(f"idn.shown('xn--{coded}')") == shown
+    try:
+        assert shown in (coded.encode().decode("punycode"), "xn--" + coded)
+    except UnicodeError:
+        assert shown == "xn--" + coded
