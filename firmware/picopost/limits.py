@@ -265,3 +265,6 @@ MIME_QUANTA = const(1024)
 MIME_DATE = const(128)
 # Addresses of one field, as many as MIME_VALUE has room for when they are short.
 MIME_ADDRESSES = const(64)
+# Characters of HTML that are worked on at once: each find in them, and each index where they are
+# not all ASCII, takes as long as they are many.
+HTML_BLOCK = const(512)

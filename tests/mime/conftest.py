@@ -13,6 +13,6 @@ def vm():
     with Vm(heap_kib=196) as vm:
         vm.exec("from picopost.mime import addresses, charsets, dates, encoded_words, idn, "
                 "parameters")
-        for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py"):
+        for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py", "vm_html.py"):
             vm.exec(Path(__file__).with_name(name).read_text())
         yield vm

@@ -23,10 +23,11 @@ CASES = [
     (b"Fri, 27 Nov 2026 09:55:06 -0000", (*DAY, 9, 55, 6, None)),
     (b"Fri, 27 Nov 26 23:59:60 EST", (*DAY, 23, 59, 60, -300)),
     (b"Fri, 27 Nov 126 9:5:6 A", (*DAY, 9, 5, 6, None)),
-    (b"Fri, 27 Nov 126 9:5:6 CEST", (*DAY, 9, 5, 6, None)),
+    (b"Fri, 27 Nov 126 9:5:6 CEST", (*DAY, 9, 5, 6, 120)),
+    (b"Fri, 27 Nov 126 9:5:6 XYZ", (*DAY, 9, 5, 6, None)),
     # What devices write
     (b"Fri Nov 27 09:55:06 2026", (*DAY, 9, 55, 6, None)),
-    (b"Fri Nov 27 09:55:06 CET 2026", (*DAY, 9, 55, 6, None)),
+    (b"Fri Nov 27 09:55:06 CET 2026", (*DAY, 9, 55, 6, 60)),
     (b"Nov 27, 2026 9:55:06 PM", (*DAY, 21, 55, 6, None)),
     (b"27 Nov 2026 12:05am", (*DAY, 0, 5, 0, None)), (b"27 November 2026", (*DAY, 0, 0, 0, None)),
     (b"2026-11-27T09:55:06Z", (*DAY, 9, 55, 6, 0)), (b"2026-11-27 09:55", (*DAY, 9, 55, 0, None)),

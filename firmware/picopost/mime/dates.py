@@ -6,8 +6,11 @@ from picopost.limits import MIME_DATE
 
 _MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-# RFC 5322 4.3. Other names, and the letters of the military, say nothing for sure.
-_ZONES = {"gmt": 0, "utc": 0, "ut": 0, "z": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
+# RFC 5322 4.3, and Europe's, which devices there write. Others, of which some mean several zones,
+# and the letters of the military say nothing for sure.
+_ZONES = {"wet": 0, "west": 60, "cet": 60, "cest": 120, "mez": 60, "mesz": 120, "eet": 120,
+          "eest": 180, "msk": 180,
+          "gmt": 0, "utc": 0, "ut": 0, "z": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
           "mst": -420, "mdt": -360, "pst": -480, "pdt": -420}
 _UNKNOWN = const(10_000)  # an offset that is none
 
