@@ -268,3 +268,7 @@ MIME_ADDRESSES = const(64)
 # Characters of HTML that are worked on at once: each find in them, and each index where they are
 # not all ASCII, takes as long as they are many.
 HTML_BLOCK = const(512)
+# Of a message's text that a list shows: a line of a screen and more.
+MIME_TEXT = const(200)
+# Attachments that a list names, each some 200 octets of heap: mail programs show no more either.
+MIME_ATTACHMENTS = const(16)

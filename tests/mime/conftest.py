@@ -12,7 +12,7 @@ from tests.support.vm import Vm
 def vm():
     with Vm(heap_kib=196) as vm:
         vm.exec("from picopost.mime import addresses, charsets, dates, encoded_words, idn, "
-                "parameters")
+                "parameters, summary; import io")
         for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py", "vm_html.py"):
             vm.exec(Path(__file__).with_name(name).read_text())
         yield vm
