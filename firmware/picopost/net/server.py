@@ -331,10 +331,10 @@ class Server:
             self._taken.remove(seat)
             seat.free()
             self._free.append(seat)
-            self._bulk = None
             if channel:
                 channel.connection.abort()  # the one in TLS
             event_log.log("closed", peer=connection.peer, service=service.name, why=why)
+            self._bulk = None
 
     async def _session(self, channel, service):
         """One session from its first word to the end of its connection; how it ended, in a word."""

@@ -265,7 +265,7 @@ class Session:
         at_once = piece > limits.CARD_BLOCK
         number = self._dialogue.message
         file, rest = self._maildrop.open_message(number)
-        shared = channel.bulk() if at_once and rest > limits.CARD_BLOCK else None
+        shared = channel.bulk() if at_once else None
         at = file.tell()
         channel.write_within(rest)
         state = self._state
