@@ -1,4 +1,5 @@
-"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC."""
+"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC, and save
+what is attached to it."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from host_tools.card import export as export_file
 from host_tools.card import listing, repair, store
+from host_tools.card.attachments import Unreadable, attachments
 from host_tools.card.check import Check
 from host_tools.card.fat import CardError
 from host_tools.card.finding import ERROR, printable
@@ -118,6 +120,43 @@ def _export(options: argparse.Namespace) -> int:
     return 1 if export.damaged else 0
 
 
+# --- attachments ------------------------------------------------------------------------------
+
+def _attachments_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("mailbox", metavar="MAILBOX")
+    parser.add_argument("--message", action="append", default=[], metavar="UNIQUE-ID",
+                        help="of this one alone, as `list` shows it; may be repeated")
+    parser.add_argument("--to", type=Path, metavar="FOLDER",
+                        help="save each in a file of this folder, which must not be there yet")
+
+
+def _attachments(options: argparse.Namespace) -> int:
+    damaged = False
+    with open_card(options.card) as card:
+        mailbox = _mailbox(card, options.mailbox)
+        known = {mailbox.index.unique_id(record) for record in mailbox.index.sound_records()
+                 if not record.deleted}
+        unknown = set(options.message) - known
+        if unknown:
+            raise UserError(f"no message {sorted(unknown)[0]} in {options.mailbox}")
+        try:
+            if options.to:
+                options.to.mkdir()
+            for found in attachments(card, mailbox, options.message, options.to):
+                if isinstance(found, Unreadable):
+                    damaged = True
+                    print(f"damaged: {found.unique_id}: {found.why}", file=sys.stderr)
+                    continue
+                where = f"  -> {found.saved}" if found.saved else ""
+                print(printable(f"{found.unique_id}  {found.number:>3}  {found.octets:>9}  "
+                                f"{found.content_type:<24}  {found.name}{where}").rstrip())
+        except OSError as error:
+            raise UserError(f"{error.filename or options.to}: {error.strerror or error}") from error
+    return 1 if damaged else 0
+
+
+# --- what they share --------------------------------------------------------------------------
+
 def _names(card: ImageCard | FolderCard) -> dict:
     try:
         return store.mailboxes(card)
@@ -167,5 +206,7 @@ ACTIONS = {
     "check": ("check file system, indexes and messages", _check_arguments, _check),
     "list": ("list the messages of one or all mailboxes", _list_arguments, _list),
     "export": ("write a mailbox's messages to a new file or folder", _export_arguments, _export),
+    "attachments": ("list what is attached to a mailbox's messages, or save it",
+                    _attachments_arguments, _attachments),
     "repair": ("let the firmware recover the card, then check it", _repair_arguments, _repair),
 }

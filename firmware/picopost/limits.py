@@ -270,5 +270,8 @@ MIME_ADDRESSES = const(64)
 HTML_BLOCK = const(512)
 # Of a message's text that a list shows: a line of a screen and more.
 MIME_TEXT = const(200)
+# Octets of a part in which its first line is looked for: office programs' HTML begins with up to
+# 50 KB of styles, and each octet of it costs an RP2040 some 10 us.
+MIME_TEXT_LOOK = const(65_536)
 # Attachments that a list names, each some 200 octets of heap: mail programs show no more either.
 MIME_ATTACHMENTS = const(16)

@@ -13,6 +13,7 @@ def vm():
     with Vm(heap_kib=196) as vm:
         vm.exec("from picopost.mime import addresses, charsets, dates, encoded_words, idn, "
                 "parameters, summary; import io")
-        for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py", "vm_html.py"):
+        for name in ("vm_tree.py", "vm_decoding.py", "vm_hostile.py", "vm_html.py",
+                     "vm_attachments.py"):
             vm.exec(Path(__file__).with_name(name).read_text())
         yield vm

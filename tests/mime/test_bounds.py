@@ -40,3 +40,39 @@ def test_too_much_of_anything_is_read_in_bounded_heap(vm, pieces, expected):
     assert peak < HEAP
     for name, number in expected.items():
         assert counts[{"parts": 1, "fields": 2}[name]] == number, counts
+
+
+@pytest.mark.parametrize("make", [
+    "charsets.decode(octets, 'utf-8')",
+    "encoded_words.decode(octets)",
+    "encoded_words.decode(b'=?utf-8?q?' + octets + b'?=')",
+    "parameters.parse(b'a; b=' + octets)",
+    "addresses.parse(octets + b' <a@b>')",
+    "html_text.HtmlText().read(text, True)",
+    "html_text.HtmlText().read('&#%d;&%s;<%s %s=%s>' % (0x4E00 + n, text, text, text, text))",
+    "summary.read(io.BytesIO(b'Content-Type: text/html; charset=utf-8\\n\\n' + octets), buffer)",
+])
+def test_characters_leave_nothing_in_the_heap(vm, make):
+    """MicroPython keeps a string of one character for ever where `chr`, an index or a loop over a
+    str makes it: a letter or two with 4,000 of them would fill a board's heap."""
+    labels = [chr(0x4E00 + n).encode("punycode").decode() for n in range(502)]
+    vm.exec(f"""
+import gc
+from picopost.mime import html_text
+buffer = bytearray(512)
+labels = {labels}
+
+def make(n):
+    code = 0x4E00 + n
+    octets = bytes((0xE0 | code >> 12, 0x80 | code >> 6 & 63, 0x80 | code & 63))
+    text = octets.decode()
+    {make}
+
+def after(first, last):
+    for n in range(first, last):
+        make(n)
+    gc.collect()
+    return gc.mem_alloc()
+""")
+    before = vm.eval("after(0, 2)")
+    assert vm.eval("after(2, 502)") - before < 1000

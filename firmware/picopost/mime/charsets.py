@@ -1,6 +1,7 @@
 """Octets of a charset as text. What is wrong or not known is shown as U+FFFD, never raised."""
 
-_REPLACEMENT = "\ufffd"
+from picopost.mime import utf8
+
 _UTF_8 = ("utf-8", "utf8", "unicode-1-1-utf-8")
 _LATIN_1 = ("iso-8859-1", "latin1", "latin-1", "l1", "cp819")
 # Other names (IANA's register, and what programs write) of those in charset_tables.py.
@@ -19,7 +20,26 @@ def decode(octets, charset):
 
 def is_utf8(octets):
     """Whether they are, from the first to the last."""
-    return _utf8(octets, True, True) is not None
+    return utf8.decode(octets, True, True) is not None
+
+
+def in_a_line(text):
+    """`text` with a blank for each control character: one line, and no terminal's commands."""
+    octets = text.encode()
+    if not octets or min(octets) >= 0x20 and b"\x7f" not in octets and b"\xc2" not in octets:
+        return text
+    shown = bytearray()
+    after = 0
+    for octet in octets:
+        if octet < 0x20 or octet == 0x7F:
+            octet = 0x20
+        elif after == 0xC2 and octet < 0xA0:  # U+0080 to U+009F
+            shown[-1] = 0x20
+            after = octet
+            continue
+        shown.append(octet)
+        after = octet
+    return bytes(shown).decode()
 
 
 class Decoder:
@@ -33,91 +53,32 @@ class Decoder:
         elif name.startswith("cp125"):
             name = "windows-" + name[2:]
         self._utf8 = name in _UTF_8
+        self._latin_1 = name in _LATIN_1
         self._table = None
-        if name in _LATIN_1:
-            self._table = chr
-        elif not self._utf8:
+        if not self._utf8 and not self._latin_1:
             name = _ALIASES.get(name, name)
             if name[:4] in ("iso-", "wind", "koi8"):
                 from picopost.mime import charset_tables
 
-                table = charset_tables.TABLES.get(name)
-                if table:
-                    self._table = lambda octet: table[octet - 128]
+                self._table = charset_tables.TABLES.get(name)
 
     def decode(self, octets, final=False):
         """The text of `octets`, and of what the piece before left; `final`: no more comes."""
         if self._utf8:
             if self._rest:
                 octets = self._rest + bytes(octets)
-            text, used = _utf8(octets, final)
+            text, used = utf8.decode(octets, final)
             self._rest = bytes(octets[used:])
             return text
-        if _ascii_end(octets, 0) == len(octets):
+        if not len(octets) or max(octets) < 0x80:
             return bytes(octets).decode()
-        shown = self._table or _unknown
-        return "".join([chr(octet) if octet < 128 else shown(octet) for octet in octets])
-
-
-def _unknown(octet):
-    return _REPLACEMENT
-
-
-def _ascii_end(octets, at):
-    """Where in `octets` the first one from `at` on is that is not ASCII."""
-    end = len(octets)
-    while at < end and octets[at] < 128:
-        at += 1
-    return at
-
-
-def _utf8(octets, final, strict=False):
-    """(text, octets used). Each maximal part of a character that is none is one U+FFFD, as Unicode
-    3.9 recommends; where it is `strict`, the result is None then. MicroPython's own decoder takes
-    overlong forms and surrogates.
-    """
-    pieces = []
-    at = 0
-    end = len(octets)
-    while at < end:
-        start = at
-        at = _ascii_end(octets, at)
-        if at > start:
-            pieces.append(bytes(octets[start:at]).decode())
-            continue
-        code = octets[at]
-        low, high = 0x80, 0xBF  # of the next octet
-        if 0xC2 <= code <= 0xDF:
-            more = 1
-        elif 0xE0 <= code <= 0xEF:
-            more = 2
-            if code == 0xE0:
-                low = 0xA0
-            elif code == 0xED:
-                high = 0x9F
-        elif 0xF0 <= code <= 0xF4:
-            more = 3
-            if code == 0xF0:
-                low = 0x90
-            elif code == 0xF4:
-                high = 0x8F
-        else:
-            more = 0
-        code &= 0x3F >> more
-        at += 1
-        if not more:
-            code = -1
-        while more and at < end and low <= octets[at] <= high:
-            code = code << 6 | octets[at] & 0x3F
-            low, high = 0x80, 0xBF
-            at += 1
-            more -= 1
-        if more and at == end and not final:
-            return "".join(pieces), start
-        if more or code < 0:
-            if strict:
-                return None
-            pieces.append(_REPLACEMENT)
-        else:
-            pieces.append(chr(code))
-    return "".join(pieces), at
+        shown = bytearray()
+        table = self._table
+        for octet in octets:
+            if octet < 0x80:
+                shown.append(octet)
+            elif table:
+                shown.extend(table[octet - 0x80 : octet - 0x7F].encode())
+            else:
+                utf8.append(shown, octet if self._latin_1 else 0xFFFD)
+        return bytes(shown).decode()

@@ -7,12 +7,13 @@ _BLANKS = b" \t\r\n"
 
 
 def decode(value):
-    """`value`, a field's unfolded value (bytes), as a str; never raises.
+    """`value`, a field's unfolded value (bytes), as a str of one line; never raises.
 
     White space between two encoded words is none (6.2). Adjacent words of one charset are joined
     before they are decoded, for many programs cut characters in two. A language (RFC 2231 5) is
     passed over. Other octets than ASCII are UTF-8 where all of them are (RFC 6532), else
-    windows-1252, which is what devices write that do not encode.
+    windows-1252, which is what devices write that do not encode. A word may decode to anything,
+    line ends included: control characters are shown as blanks.
     """
     shown = []
     held = []  # octets of adjacent words in `charset`
@@ -39,7 +40,7 @@ def decode(value):
         if between:
             shown.append(plain(between))
         if begin < 0:
-            return "".join(shown)
+            return charsets.in_a_line("".join(shown))
         charset, octets, at = word
         held.append(octets)
         look = at

@@ -1,5 +1,7 @@
 """The names that characters have in HTML 4 (its section 24) and mail programs write."""
 
+from picopost.mime import utf8
+
 # The characters 160 to 255, in their order; HTML 5 (13.2.5.73) knows these, and four others,
 # without a semicolon too.
 LATIN_1 = (
@@ -28,7 +30,7 @@ def character(name):
     """The character that `name` stands for in "&name;", "" if none here does."""
     found = LATIN_1.find(" %s " % name)
     if found >= 0:
-        return chr(160 + LATIN_1.count(" ", 0, found))
+        return utf8.character(160 + LATIN_1.count(" ", 0, found))
     found = OTHERS.find(" %s=" % name)
     if found >= 0:
         found += len(name) + 2

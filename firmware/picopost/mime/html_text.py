@@ -7,7 +7,7 @@ line, paragraphs, lists, tables and headings an empty line before it; white spac
 """
 
 from picopost.limits import HTML_BLOCK
-from picopost.mime import html_entities
+from picopost.mime import html_entities, utf8
 
 _TEXT, _NAME, _ATTRIBUTES, _QUOTED, _COMMENT, _BOGUS, _RAW = range(7)
 
@@ -131,7 +131,7 @@ class HtmlText:
                 begin += 1
         end = begin
         last = min(len(text), at + _MAX_REFERENCE)
-        while end < last and (text[end] in digits if digits else _is_alphanumeric(text[end])):
+        while end < last and _is_one_of(text[end : end + 1], digits):
             end += 1
         if end == len(text) and end < at + _MAX_REFERENCE and not final:
             return at
@@ -153,7 +153,7 @@ class HtmlText:
 
     def _name(self, text, at):
         end = at
-        while end < len(text) and text[end] not in " \t\r\n\f/>":
+        while end < len(text) and text[end : end + 1] not in " \t\r\n\f/>":
             end += 1
         self._tag = (self._tag + text[at:end].lower())[:_MAX_NAME]
         if end < len(text):
@@ -176,15 +176,15 @@ class HtmlText:
                 stop = quote
             before = text[at:stop].rstrip(_BLANKS)
             if before:
-                self._sign = before[-1]
+                self._sign = before[-1:]
             if quote < 0:
                 break
             at = quote + 1
             if self._sign == "=":
                 self._state = _QUOTED
-                self._sign = text[quote]
+                self._sign = text[quote:at]
                 return at
-            self._sign = text[quote]
+            self._sign = text[quote:at]
         if end < 0:
             return len(text)
         self._state = _TEXT
@@ -209,11 +209,12 @@ class HtmlText:
     def _raw_text(self, text, at, final):
         found = text.find("</", at)
         if found < 0:
-            return len(text) - 1 if text[-1] == "<" and not final else len(text)
+            return len(text) - 1 if text.endswith("<") and not final else len(text)
         behind = found + 2 + len(self._raw)
         if behind >= len(text):  # what follows the name is to be seen
             return len(text) if final else found
-        if text[found + 2:behind].lower() == self._raw and text[behind] in " \t\r\n\f/>":
+        sign = text[behind : behind + 1]
+        if sign in " \t\r\n\f/>" and text[found + 2 : behind].lower() == self._raw:
             self._state = _ATTRIBUTES
             self._tag = "/" + self._raw
             self._sign = ""
@@ -266,7 +267,7 @@ class HtmlText:
             if self._breaks or not self._begun:
                 self._blanks = ""
             self._append(words)
-            self._blanks = " " if text[-1] == " " else ""
+            self._blanks = " " if text.endswith(" ") else ""
 
     def _show_lines(self, lines):
         for number, line in enumerate(lines):
@@ -296,8 +297,8 @@ def _is_letter(c):
     return "a" <= c <= "z" or "A" <= c <= "Z"
 
 
-def _is_alphanumeric(c):
-    return _is_letter(c) or "0" <= c <= "9"
+def _is_one_of(c, digits):
+    return c in digits if digits else _is_letter(c) or "0" <= c <= "9"
 
 
 def _numbered(number):
@@ -308,6 +309,5 @@ def _numbered(number):
     if 0x80 <= number < 0xA0:
         from picopost.mime import charsets
         return charsets.decode(bytes((number,)), "windows-1252")
-    if number < 0x20 and chr(number) not in _BLANKS or number == 0x7F:
-        return ""
-    return chr(number)
+    shown = utf8.character(number)
+    return "" if number < 0x20 and shown not in _BLANKS or number == 0x7F else shown

@@ -13,7 +13,7 @@ def parse(value):
     `value` is a field's unfolded value (bytes); never raises. Comments are passed over. A parameter
     may come in pieces, with a charset and percent signs (RFC 2231 3 and 4), or, against RFC 2047 5,
     as encoded words, which is what half of all programs write. Of one name the first counts, and
-    before it what is written by RFC 2231.
+    before it what is written by RFC 2231. Control characters are shown as blanks.
     """
     pieces = fields.pieces(value)
     plain = {}
@@ -59,7 +59,7 @@ def _joined(found):
     joined = b"".join(octets)
     if charset == "us-ascii" and charsets.is_utf8(joined):
         charset = "utf-8"
-    return charsets.decode(joined, charset)
+    return charsets.in_a_line(charsets.decode(joined, charset))
 
 
 def _ascii(octets):

@@ -2,10 +2,10 @@
 text, and what is attached."""
 
 from picopost import limits
-from picopost.mime import addresses, charsets, dates, encoded_words, parameters, parts, transfer
+from picopost.mime import addresses, charsets, dates, encoded_words, parts, transfer
+from picopost.mime.content import Content
 
 _TARGET = 512
-_TEXT_TYPES = (b"text/plain", b"text/html")
 
 
 class Summary:
@@ -36,28 +36,44 @@ def read(file, buffer):
 
     Raises what `file` raises, and nothing for what is in the message.
     """
-    summary = Summary()
-    parser = parts.Parser(buffer)
-    target = memoryview(bytearray(_TARGET))
-    part = None
-    while True:
-        event = parser.next()
-        if event == parts.NEED:
-            parser.filled(file.readinto(parser.room()))
-        elif event == parts.PART:
-            part = _Part(summary, parser.depth == 0)
-        elif event == parts.FIELD:
-            part.field(parser.name.lower(), parser.value)
-        elif event == parts.BODY:
-            part.begin(parser)
-        elif event == parts.DATA:
-            part.data(parser.data, target)
-        elif event == parts.END:
-            if parser.leaf and part:
-                part.end(target)
-            part = None
-        elif event == parts.DONE:
-            return summary
+    reading = Reading(file, buffer)
+    while reading.step():
+        pass
+    return reading.summary
+
+
+class Reading:
+    """`read` for who has other things to do between two blocks. `summary`: what is known so far."""
+
+    def __init__(self, file, buffer):
+        self.summary = Summary()
+        self._file = file
+        self._parser = parts.Parser(buffer)
+        self._target = memoryview(bytearray(_TARGET))
+        self._part = None
+
+    def step(self):
+        """Go on to where the buffer has to be filled, and fill it. False: all is known."""
+        parser = self._parser
+        while True:
+            event = parser.next()
+            if event == parts.NEED:
+                parser.filled(self._file.readinto(parser.room()))
+                return True
+            if event == parts.PART:
+                self._part = _Part(self.summary, parser.depth == 0)
+            elif event == parts.FIELD:
+                self._part.field(parser.name.lower(), parser.value)
+            elif event == parts.BODY:
+                self._part.begin(parser)
+            elif event == parts.DATA:
+                self._part.data(parser.data, self._target)
+            elif event == parts.END:
+                if parser.leaf and self._part:
+                    self._part.end(self._target)
+                self._part = None
+            elif event == parts.DONE:
+                return False
 
 
 class _Part:
@@ -66,9 +82,8 @@ class _Part:
     def __init__(self, summary, outermost):
         self._summary = summary
         self._outermost = outermost
-        self._disposition = ""
-        self._name = ""
-        self._charset = "us-ascii"
+        self._content = Content()
+        self._has_from = False
         self._octets = 0
         self._decoder = self._line = None
         self._type = b""
@@ -76,23 +91,18 @@ class _Part:
     def field(self, name, value):
         """A field of its header; the name in lower case."""
         summary = self._summary
-        if name == b"content-disposition":
-            self._disposition, found = parameters.parse(value)
-            self._name = found.get("filename") or self._name
-        elif name == b"content-type":
-            found = parameters.parse(value)[1]
-            self._name = self._name or found.get("name", "")
-            self._charset = found.get("charset", self._charset)
-        elif not self._outermost:
+        self._content.note(name, value)
+        if not self._outermost:
             pass
         elif name == b"subject" and not summary.subject:
             summary.subject = encoded_words.decode(value)
         elif name == b"date" and summary.date is None:
             summary.date = dates.parse(value)
-        elif name == b"from" or name == b"sender" and not summary.sender[1]:
+        elif name == b"from" and not self._has_from or name == b"sender" and not summary.sender[1]:
             found = addresses.parse(value)
             if found:
                 summary.sender = found[0]
+                self._has_from = name == b"from"
 
     def begin(self, parser):
         """The header is over."""
@@ -100,15 +110,11 @@ class _Part:
             return
         self._type = parser.content_type
         self._decoder = transfer.decoder(parser.encoding)
-        if self._is_attachment():
+        if self._content.is_attachment(self._type):
             return
-        plain = self._type == b"text/plain"
+        plain = self._type != b"text/html"
         if not self._summary.text or plain and self._summary.text_is_html:
-            self._line = _FirstLine(self._charset, not plain)
-
-    def _is_attachment(self):
-        return self._disposition == "attachment" or bool(self._name) or (
-            self._type not in _TEXT_TYPES)
+            self._line = _FirstLine(self._content.charset, not plain)
 
     def data(self, octets, target):
         """Octets of its body."""
@@ -127,10 +133,10 @@ class _Part:
             if line:
                 summary.text = line
                 summary.text_is_html = self._line.is_html
-        elif self._is_attachment():
+        elif self._content.is_attachment(self._type):
             if len(summary.attachments) < limits.MIME_ATTACHMENTS:
                 summary.attachments.append(
-                    (self._name, charsets.decode(self._type, "us-ascii"), self._octets))
+                    (self._content.name, charsets.decode(self._type, "us-ascii"), self._octets))
             else:
                 summary.more += 1
 
@@ -148,6 +154,7 @@ class _FirstLine:
         self.done = False
         self.is_html = is_html
         self._decoder = charsets.Decoder(charset)
+        self._left = limits.MIME_TEXT_LOOK
         self._html = None
         if is_html:
             from picopost.mime.html_text import HtmlText
@@ -161,6 +168,7 @@ class _FirstLine:
         text = (self.line + text).lstrip()
         line, end, _ = text.replace("\r", "\n").partition("\n")
         self.line = line[: limits.MIME_TEXT]
-        self.done = bool(end) or len(line) > limits.MIME_TEXT
+        self._left -= len(octets)
+        self.done = bool(end) or len(line) > limits.MIME_TEXT or self._left < 0
         if self.done or final:
-            self.line = self.line.rstrip()
+            self.line = charsets.in_a_line(self.line).strip()
