@@ -74,5 +74,7 @@ def after(first, last):
     gc.collect()
     return gc.mem_alloc()
 """)
-    before = vm.eval("after(0, 2)")
-    assert vm.eval("after(2, 502)") - before < 1000
+    before = vm.eval("after(0, 2)")  # what is loaded is loaded
+    # One that is kept takes 32 octets and a place in a table of names; what the collector takes for
+    # a reference by mistake is some 2 KB.
+    assert vm.eval("after(2, 502)") - before < 500 * 8
