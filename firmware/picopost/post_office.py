@@ -30,6 +30,7 @@ class PostOffice:
             self._aliases[name.lower().encode()] = (
                 tuple(means) if isinstance(means, list) else (means,))
         self._rules = settings["mailboxes"]
+        self.log_subjects = settings["log_subjects"]
         self.accounts = known
         self._root = root
         self.volume = None

@@ -179,6 +179,7 @@ _KEYS = {
                        "rules by port, no port of listeners: tls, require_tls, starttls (true or "
                        "false), networks (a list like 192.168.1.0/24)"),
     "require_tls": (False, _is_bool, "true or false"),
+    "log_subjects": (False, _is_bool, "true or false"),
     "clients": ({}, _is_clients,
                 "rules by address or network: starttls, require_tls, require_auth (true or "
                 'false), auth (true, false, "any"), line_ends ("normalize", "reject"), '

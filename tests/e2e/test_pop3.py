@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import socket
 from pathlib import Path
 
@@ -301,3 +302,31 @@ def test_what_quit_deleted_stays_deleted_over_a_power_cut(tmp_path):
         with Session(again.pop3) as session:
             session.log_in("lost")
             assert [line.split()[1] for line in session.listing(b"UIDL")] == [uids[1].split()[1]]
+
+
+# --- what the log shows of a letter -----------------------------------------------------------
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_subjects_are_logged_where_the_owner_wants_it(tmp_path, board):
+    """And the letters come as they are."""
+    header = b"X-Long: " + b"x" * 900 + b"\r\n"
+    letters = {"Zähler: 27 °C": b"Subject: =?utf-8?q?Z=C3=A4hler:_27?=\r\n =?utf-8?b?IMKwQw==?=",
+               "forged  x=1 \\": b"subject: =?utf-8?q?forged=0D=0Ax=3D1?= \\",
+               "": header * 5 + b"Subject: too far"}
+    with Appliance(tmp_path / "card.img", board, USERS, {"log_subjects": True}) as running:
+        for subject in letters.values():
+            send(running.smtp, subject + b"\r\n\r\n.\r\n" + b"From me\r\n" * 9000)
+        with Pop3(running.pop3, "girl", USERS["girl"]) as session:
+            for number, (shown, subject) in enumerate(letters.items(), 1):
+                digest, octets, head = session.retrieve(number, session.trace_octets(number))
+                text = subject + b"\r\n\r\n.\r\n" + b"From me\r\n" * 9000
+                assert digest == hashlib.sha256(text).hexdigest()
+                assert running.wait_for("fetched", message=number, lines=-1)["subject"] == shown
+        assert running.faults() == []
+
+
+def test_subjects_are_not_logged_else(appliance):
+    deliver(appliance, "many", LETTER)
+    with Pop3(appliance.pop3, "many", USERS["many"]) as session:
+        session.text(1)
+    assert "subject" not in appliance.wait_for("fetched", mailbox="many")

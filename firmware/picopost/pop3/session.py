@@ -5,7 +5,7 @@ import errno
 
 from micropython import const
 
-from picopost import event_log, limits
+from picopost import event_log, limits, load
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
 from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
 from picopost.net.server import GONE
@@ -267,6 +267,13 @@ class Session:
         file, rest = self._maildrop.open_message(number)
         shared = channel.bulk() if at_once else None
         at = file.tell()
+        shown = {}
+        if self._office.log_subjects:
+            try:
+                shown["subject"] = load("picopost.mime.subject").read(file, rest, block)
+            except MemoryError:
+                pass  # the letter is worth more than its line in the log
+            file.seek(at)
         channel.write_within(rest)
         state = self._state
         now = self._state_view
@@ -357,7 +364,7 @@ class Session:
                 await asyncio.sleep_ms(0)
         self._partial = False
         self._log("fetched", mailbox=self._mailbox.name, message=number,
-                  octets=state[mboxrd.OCTETS], lines=self._dialogue.lines)
+                  octets=state[mboxrd.OCTETS], lines=self._dialogue.lines, **shown)
 
     async def _update(self):
         """QUIT: the deletions are on the card before the client hears +OK."""
