@@ -86,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(str(error)) from error
     if board.power_cut:
         raise UserError("the power was cut")
+    if board.safe_mode:
+        raise UserError(f"safe mode: {board.safe_mode}")
     if status:
         raise UserError("the firmware ended:\n" + "\n".join(board.console_tail[-20:]))
     return 0

@@ -2,6 +2,13 @@ import gc
 import sys
 
 
+class Misconfigured(ValueError):
+    """What is on the flash cannot be served with; the text says what is wrong and what may be."""
+
+    only_the_owner = True  # can mend it: main.py does not try again
+
+
+
 def load(name):
     """A module by its full name, loaded in the midst of things if it is not there yet.
 

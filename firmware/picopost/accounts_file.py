@@ -11,14 +11,14 @@ from collections import OrderedDict
 
 from micropython import const
 
-from picopost import limits
+from picopost import Misconfigured, limits
 
 PATH = "accounts.txt"
 _NEW = "accounts.new"
 _ENOENT = const(2)
 
 
-class AccountsError(ValueError):
+class AccountsError(Misconfigured):
     """The accounts cannot be used; the text names file, line and reason."""
 
 

@@ -10,13 +10,14 @@ import sys
 import machine
 import micropython
 
-from picopost import event_log, limits, unload
+from picopost import event_log, limits, status_led, unload
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
 from picopost.post_office import PostOffice
 from picopost.store.sd_card import SdCard
 from picopost.store.volume import Volume
+from picopost.watchdog import Watchdog
 
 _ROOT = "/sd"
 
@@ -38,7 +39,7 @@ def _open_card(board):
     return volume
 
 
-async def _take_card(board, office):
+async def _take_card(board, office, led):
     """Open the mailboxes on the card in the slot; waits for one as long as there is none."""
     while True:
         try:
@@ -52,6 +53,7 @@ async def _take_card(board, office):
                 raise
         except OSError as error:
             event_log.log("no_card", why=str(error))
+            led.code = status_led.NO_CARD
         await asyncio.sleep_ms(limits.CARD_RETRY)
 
 
@@ -79,15 +81,20 @@ def _let_card_go(office):
     office.volume.unmount()
 
 
-async def _keep_card(board, office):
-    """For ever: when the card fails or is pulled, take the next one, or the same again."""
+async def _keep_card(board, office, led, dog):
+    """For ever: when the card fails or is pulled, take the next one, or the same again. To read
+    what is on it may take longer than the watchdog can wait.
+    """
     while True:
         await asyncio.sleep_ms(limits.CARD_CHECK)
         office.volume.probe()
         if office.volume.failure:
             event_log.log("card_lost", why=str(OSError(*office.volume.failure)))
             _let_card_go(office)
-            await _take_card(board, office)
+            dog.stop()
+            await _take_card(board, office, led)
+            dog.start()
+            led.code = status_led.SERVING
             event_log.log("card_back")
 
 
@@ -100,8 +107,9 @@ def _link(board, settings):
     return Link(board, settings)
 
 
-async def _join(link):
+async def _join(link, led):
     """Bring the link up; tries for ever, since a router may boot later than we do."""
+    led.code = status_led.NO_NETWORK
     while True:
         try:
             await link.up()
@@ -146,14 +154,29 @@ async def _console():
             raise Stop
 
 
-async def _serve(board, settings, known):
+async def _watch(dog, proven):
+    """For ever, once a second: all tasks have had their turn. After a minute of that the start was
+    a good one.
+    """
+    dog.start()
+    turns = limits.PROVEN_AFTER // limits.WATCHDOG_FEED
+    while True:
+        dog.feed()
+        await asyncio.sleep_ms(limits.WATCHDOG_FEED)
+        turns -= 1
+        if not turns and proven:
+            proven()
+
+
+async def _serve(board, settings, known, led, settled, proven):
+    dog = Watchdog()
+    tasks = []
     office = PostOffice(settings, known, _ROOT)
     identity = Identity.load()
-    await _take_card(board, office)
+    await _take_card(board, office, led)
     link = _link(board, settings)
-    tasks = []
     try:
-        await _join(link)
+        await _join(link, led)
         office.use_address(link.address)
         server = Server(link, identity)
         ports = {}
@@ -165,12 +188,17 @@ async def _serve(board, settings, known):
         _tell_of_logins(settings, identity)
         # All that stays is loaded.
         gc.threshold(limits.GARBAGE)
+        if settled:
+            settled()
+        led.code = status_led.SERVING
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
-                 asyncio.create_task(_keep_card(board, office))]
+                 asyncio.create_task(_keep_card(board, office, led, dog)),
+                 asyncio.create_task(_watch(dog, proven))]
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
+        dog.stop()
         link.close()
         try:
             office.volume.sync()
@@ -179,12 +207,16 @@ async def _serve(board, settings, known):
         _let_card_go(office)
 
 
-async def _run(board, settings, known):
+async def _run(board, settings, known, settled, proven):
     """Serve until Ctrl-C, which works while there is no card and no network too."""
-    service = asyncio.create_task(_serve(board, settings, known))
+    led = status_led.StatusLed(board)
+    light = asyncio.create_task(led.run())
+    service = asyncio.create_task(_serve(board, settings, known, led, settled, proven))
     try:
         await asyncio.gather(service, asyncio.create_task(_console()))
     finally:
+        light.cancel()
+        led.off()
         service.cancel()
         try:
             await service
@@ -211,14 +243,18 @@ def _configuration():
     return read, known
 
 
-def main():
-    """Run until Ctrl-C. Raises SettingsError or AccountsError, and what nothing could handle."""
-    with open("board.json") as file:
+def main(definition="board.json", settled=None, proven=None):
+    """Run until Ctrl-C. `definition`: the board's. `settled()` is called when all is loaded and
+    serves, `proven()` when it has for a minute.
+
+    Raises picopost.Misconfigured, and what nothing could handle.
+    """
+    with open(definition) as file:
         board = json.load(file)
     settings, known = _configuration()
     micropython.kbd_intr(-1)  # Ctrl-C comes to _console instead: never inside a card write
     try:
-        asyncio.run(_run(board, settings, known))
+        asyncio.run(_run(board, settings, known, settled, proven))
     except Stop:
         event_log.log("stopped")
     finally:

@@ -244,6 +244,17 @@ TLS_STRANGER_IDLE = const(6_000)
 TLS_HANDSHAKE_ROOM = const(6144)
 # A P-256 key takes 121 octets, a certificate with several names 500.
 TLS_FILE = const(4096)
+# --- the start, and who watches ---------------------------------------------------------------
+# The longest that an RP2040's watchdog can wait is 8,388; the longest that the loop stands still is
+# a TLS handshake's step, 400.
+WATCHDOG_TIME = const(8_000)
+WATCHDOG_FEED = const(1_000)
+# So long a start must have served to be counted as a good one: past the first letters, and far from
+# what makes a board restart at once.
+PROVEN_AFTER = const(60_000)
+# The LED's flash, the dark between two, and the pause behind them: to be counted by an eye.
+LED_FLASH = const(200)
+LED_PAUSE = const(1_200)
 # --- MIME -----------------------------------------------------------------------------------
 # Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 40
 # addresses 1,500. What is more is passed over.

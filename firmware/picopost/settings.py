@@ -3,13 +3,12 @@
 import errno
 import json
 
-from picopost import limits
-from picopost import policy
+from picopost import Misconfigured, limits, policy
 
 PATH = "settings.json"
 
 
-class SettingsError(ValueError):
+class SettingsError(Misconfigured):
     """The text names the key and what it may be."""
 
 

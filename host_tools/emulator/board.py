@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import firmware_build, tls_identity, vm
+from host_tools import events, firmware_build, tls_identity, vm
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
 from host_tools.emulator.chips.sd_card import SDCard
@@ -31,13 +31,14 @@ from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
 DEVICE_MODULES = Path(__file__).parent / "device_modules"
 _STOP_TIME = 10  # s for the firmware to sync the card and leave
 _CTRL_C = b"\x03"
+_TURN = 0.5  # s between two looks at the watchdog
 
 
 class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
 
-    After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
-    last lines that were no events (a traceback, say). The models are `sd_card`, `w5500` (or
+    After `run`: `power_cut` says whether a fault took the power away, `safe_mode` why the firmware
+    left the prompt to its owner ("" where it did not), `console_tail` holds the last lines. The models are `sd_card`, `w5500` (or
     None), `lan` (or None), `radio` (or None), all with their counters and faults.
     """
 
@@ -68,6 +69,8 @@ class EmulatedBoard:
             self.radio = Radio()
         self._main = main
         self._process: subprocess.Popen | None = None
+        self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
+        self.safe_mode = ""
         self._stop_by = 0.0
         self._wake_ours, self._wake_theirs = socket.socketpair()
         self._wake_ours.setblocking(False)
@@ -85,12 +88,25 @@ class EmulatedBoard:
             lan.close()
 
     def run(self, on_line: Callable[[str], None]) -> int:
-        """Boot and serve until the firmware ends; `on_line` gets each console line.
+        """Boot and serve until the firmware ends for good; `on_line` gets each console line.
 
+        A reset, its own or the watchdog's, boots it again: only the chip, not what is around it.
         Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
         """
+        try:
+            while True:
+                channel = Channel(self.buses, self.pins, self.radio.ask if self.radio else None)
+                status = self._boot(channel, on_line)
+                if self._stop_by or self.power_cut or not channel.cause:
+                    return status
+                self._cause = channel.cause
+        finally:
+            if self.lan:
+                self.lan.close()
+
+    def _boot(self, channel: Channel, on_line: Callable[[str], None]) -> int:
+        """From a start to an end of whatever kind."""
         tree = firmware_build.build_for_vm()
-        channel = Channel(self.buses, self.pins, self.radio.ask if self.radio else None)
         self._process = vm.start(
             self.heap_kib, str(self._main or tree / "main.py"),
             path=[DEVICE_MODULES, tree, tree / "lib"], cwd=self.flash,
@@ -99,6 +115,7 @@ class EmulatedBoard:
             start_new_session=True,  # a Ctrl-C in our terminal is ours to pass on
             pass_fds=(channel.vm_end.fileno(),),
             env={"PICOPOST_EMULATOR_FD": str(channel.vm_end.fileno()),
+                 "PICOPOST_RESET_CAUSE": self._cause,
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
         try:
@@ -108,15 +125,13 @@ class EmulatedBoard:
         finally:
             if self._process.poll() is None:
                 try:
-                    self._process.wait(0 if self.power_cut else _STOP_TIME)
+                    self._process.wait(0 if self.power_cut or channel.cause else _STOP_TIME)
                 except subprocess.TimeoutExpired:
                     self._process.kill()
             status = self._process.wait()
             self._process.stdin.close()
             self._process.stdout.close()
             channel.close()
-            if self.lan:
-                self.lan.close()
         return status
 
     def stop(self) -> None:
@@ -134,9 +149,17 @@ class EmulatedBoard:
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
             while True:
-                timeout = self._stop_by - time.monotonic() if self._stop_by else None
-                if timeout is not None and timeout <= 0:
-                    self._process.kill()
+                timeout = None
+                if self._stop_by:
+                    timeout = self._stop_by - time.monotonic()
+                    if timeout <= 0:
+                        self._process.kill()
+                elif channel.watchdog_ms:
+                    # Counted in turns of this loop, since a machine that is busy with other things
+                    # slows both ends alike.
+                    timeout = _TURN
+                    if channel.overdue(time.monotonic(), _TURN):
+                        self._process.kill()
                 for key, _ in selector.select(timeout):
                     if key.data == "chips":
                         if not channel.service():
@@ -163,6 +186,9 @@ class EmulatedBoard:
     def _line(self, line: bytes, on_line: Callable[[str], None]) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self.console_tail = [*self.console_tail[-30:], text]
+        event = events.parse(text)
+        if event and event["event"] == "safe_mode":
+            self.safe_mode = event["why"]
         on_line(text)
 
     def _ask_to_stop(self) -> None:

@@ -3,7 +3,7 @@
 A frame is `<BBHI`: operation, number (bus or pin), value, length. Operations:
 W write `length` octets that follow; X exchange them, as many come back; R read `length`
 octets while `value` goes out; I set the baud rate (`length`); P drive pin to `value`; G read
-a pin, one octet comes back; D watchdog (0 start with `value` ms, 1 feed); Z reset;
+a pin, one octet comes back; D watchdog (0 start with `value` ms, 1 feed, 2 stop); Z reset;
 N ask the emulated radio (number: which question), one octet comes back.
 """
 
@@ -33,9 +33,11 @@ class Channel:
         self.buses = buses
         self.pins = pins
         self.radio = radio
-        self.watchdog_ms = 0
+        self.watchdog_ms = 0  # 0: it does not run
         self.feeds = 0
-        self.resets = 0
+        self.cause = ""  # why the chip starts again: "reset", "watchdog"
+        self._hungry = 0.0  # s since it was fed
+        self._looked = 0.0
         self._ours, self.vm_end = socket.socketpair()
         self._pending = bytearray()
 
@@ -77,6 +79,17 @@ class Channel:
         del pending[:position]
         return True
 
+    def overdue(self, now: float, most: float) -> bool:
+        """To be asked every `most` seconds: whether the watchdog has waited for too long. Of the
+        time since it was asked last no more than that counts.
+        """
+        self._hungry += min(now - self._looked, most)
+        self._looked = now
+        if self._hungry * 1000 < self.watchdog_ms:
+            return False
+        self.cause = "watchdog"
+        return True
+
     def _answer(self, reply: bytes) -> None:
         try:
             self._ours.sendall(reply)
@@ -89,12 +102,13 @@ class Channel:
         elif operation == _GET:
             self._answer(bytes((self.pins.read(number),)))
         elif operation == _WATCHDOG:
-            if number:
+            self._hungry = 0.0
+            if number == 1:
                 self.feeds += 1
             else:
-                self.watchdog_ms = value
+                self.watchdog_ms = 0 if number else value
         elif operation == _RESET:
-            self.resets += 1
+            self.cause = "reset"
         elif operation == _RADIO and self.radio:
             self._answer(bytes((self.radio(number, value),)))
         else:

@@ -20,6 +20,10 @@ _reply = bytearray(1)
 PWRON_RESET = 1
 WDT_RESET = 3
 
+# Of the start before: "reset" (machine.reset), "watchdog", or nothing (the power came).
+_cause = os.getenv("PICOPOST_RESET_CAUSE")
+_overdue = _cause == "watchdog"
+
 
 def _send(operation, number, value=0, length=0):
     struct.pack_into(_HEADER, _frame, 0, operation, number, value, length)
@@ -145,6 +149,37 @@ class RTC:
         return (year, month, day, weekday, hour, minute, second, 0)
 
 
+class Timer:
+    """Calls once and never again: nothing interrupts the VM."""
+
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, id=-1, *, mode=PERIODIC, freq=-1, period=-1, callback=None):
+        if callback:
+            callback(self)
+
+    def deinit(self):
+        pass
+
+
+class _Registers:
+    """mem32, as far as picopost uses it: the watchdog's (RP2040 datasheet 4.7.6)."""
+
+    def __getitem__(self, address):
+        if address != 0x40058008:  # REASON
+            raise NotImplementedError(hex(address))
+        return 1 if _overdue else 0
+
+    def __setitem__(self, address, value):
+        if (address, value) != (0x4005B000, 1 << 30):  # CTRL's ENABLE, cleared
+            raise NotImplementedError(hex(address))
+        _send(0x44, 2)
+
+
+mem32 = _Registers()
+
+
 class WDT:
     """Feeds are counted by the host; it, not the VM, knows when one is overdue."""
 
@@ -168,7 +203,7 @@ soft_reset = reset
 
 
 def reset_cause():
-    return PWRON_RESET
+    return WDT_RESET if _cause else PWRON_RESET
 
 
 def freq(hz=None):
