@@ -94,9 +94,8 @@ def _take(word, found):
     if first in ("+", "-"):
         return _take_offset(word, found)
     if first.isdigit():
-        if ":" in word or word[8:9] == "t" and word[:8].isdigit():
-            return _take_time(word, found)
-        if len(word) < 5 and word[-2:] in ("am", "pm"):
+        if (":" in word or word[-2:] in ("am", "pm")
+                or word[8:9] == "t" and word[:8].isdigit()):
             return _take_time(word, found)
         for sign in "-/.":
             pieces = word.split(sign)
