@@ -79,22 +79,54 @@ def test_nothing_is_raised_and_the_vm_says_the_same(vm, value):
     assert vm.eval(f"addresses.parse({value!r})") == addresses.parse(value)
 
 
+UNSEEN = [*range(128, 0xB7), *range(0x2000, 0x2070), 0x61C, 0x180E, 0x3000, 0xFEFF, 0xFFF9, 0xFFFF,
+          0xE0001, 0x10FFFF]
+
+
+def coded(label):
+    return "xn--" + label.encode("punycode").decode()
+
+
+def test_what_no_domain_may_have_stays_encoded(vm):
+    for label in ["a%cb" % code for code in UNSEEN] + ["abc", "a-b", "", "-"]:
+        # Another label is shown all the same.
+        domain = coded(label) + "." + coded("\xe4")
+        assert idn.shown(domain) == coded(label) + ".\xe4", ascii(label)
+        assert vm.eval(f"idn.shown({domain!r})") == idn.shown(domain)
+
+
+@pytest.mark.parametrize("domain", [
+    "xn--\xe4-kva", "xn--a\x01-kva", "xn---kva", "xn--", "xn--a b-kva", "xn--\u202e-kva", "xn--a!",
+    "xn--bcher-kv"], ids=ascii)
+def test_what_is_no_punycode_stays_as_it_is(vm, domain):
+    assert idn.shown(domain) == vm.eval(f"idn.shown({domain!r})") == domain
+
+
+def test_letters_beside_them_are_shown():
+    for code in (0xB7, 0xDF, 0x1FFF, 0x2070, 0x2603, 0x3001, 0xFFEF, 0x1F4EE, 0xDFFEF):
+        assert idn.shown(coded("a%cb" % code)) == "a%cb" % code
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(categories=["Ll", "Lo"]), min_size=1, max_size=12))
 def test_punycode_of_cpython_is_read(vm, label):
     label = label.lower()
-    coded = label.encode("punycode").decode()
-    assume(len(coded) <= 59)
-    assert idn.shown(f"a.XN--{coded}.b") == f"a.{label}.b"
-    assert vm.eval(f"idn.shown('xn--{coded}')") == label
+    domain = coded(label)
+    assume(len(domain) <= 63)
+    if all(ord(letter) < 128 for letter in label) or any(ord(letter) in UNSEEN for letter in label):
+        label = domain
+    assert idn.shown(f"a.{domain}.b") == f"a.{label}.b"
+    assert idn.shown(domain.upper()) == (label if label != domain else domain.upper())
+    assert vm.eval(f"idn.shown({domain!r})") == label
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text("abz019-", max_size=62))
-def test_any_label_is_shown(vm, coded):
-    shown = idn.shown("xn--" + coded)
-    assert vm.eval(f"idn.shown('xn--{coded}')") == shown
+def test_any_label_is_shown(vm, digits):
+    domain = "xn--" + digits
+    shown = idn.shown(domain)
+    assert vm.eval(f"idn.shown({domain!r})") == shown
     try:
-        assert shown in (coded.encode().decode("punycode"), "xn--" + coded)
+        assert shown in (digits.encode().decode("punycode"), domain)
     except UnicodeError:
-        assert shown == "xn--" + coded
+        assert shown == domain
