@@ -56,6 +56,10 @@ CASES = [
     (b"<a@b> c@d", [("", "a@b"), ("", "c@d")]), (b"<a@b> A", [("A", "a@b")]),
     (b"a@b <c@d>", [("a@b", "c@d")]), (b'"a@b" c@d', [("a@b", "c@d")]),
     (b'"a@b" <c@d> "e@f"', [("a@b e@f", "c@d")]), (b"<a@b <c@d>>", [("", "c@d")]),
+    (b"<a@b>: A <c@d>:", [("", "a@b"), ("A", "c@d")]),
+    (b"a@b c@d (A)", [("A", "a@b"), ("", "c@d")]),
+    # A quotation mark is.
+    (b'"A <a@b>', [("A", "a@b")]), (b'A" <a@b>', [("A", "a@b")]), (b'"<a@b>"', [("", "a@b")]),
     # A colon that begins no group.
     (b"Re: Hall <a@b>, c@d", [("Re: Hall", "a@b"), ("", "c@d")]),
     (b"Re: Fwd: Hall <a@b>", [("Re: Fwd: Hall", "a@b")]), (b"mailto:a@b", [("mailto:", "a@b")]),

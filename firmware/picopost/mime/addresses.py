@@ -76,7 +76,8 @@ def parse(value):
         elif octet == _COMMA and one.inside and one.angle[:1] == b"@":
             one.angle = bytearray(b"@")  # a route goes on
             continue
-        elif octet in (_COMMA, _SEMICOLON) and not one.inside:
+        elif not one.inside and (octet in (_COMMA, _SEMICOLON)
+                                 or octet == _COLON and one.angle is not None):
             one.into(found)
             if len(found) == MIME_ADDRESSES:
                 return found
@@ -111,7 +112,7 @@ class _Address:
         self.angle = None  # between them
         self.inside = False
         self.behind = 0  # offset in `text` of what is behind them
-        self.comment = bytearray()
+        self.comment = bytearray()  # of blank ones and the one that is read
         self._named = b""  # the first comment that was not blank
 
     def add(self, octet):
@@ -125,7 +126,6 @@ class _Address:
 
     def comment_ends(self):
         self._named = self._named or b" ".join(bytes(self.comment).split())
-        self.comment = bytearray()
 
     def next(self, found):
         """Add this one to `found`; the one that begins behind its angle brackets."""
@@ -159,7 +159,8 @@ def _bare(text):
     the last.
     """
     if b"@" not in text and b"\3" in text:
-        text = _name(text)  # an address in quotes
+        # An address in quotes, or one of the quotes is missing.
+        text = _name(text).replace(b"<", b" ").replace(b">", b" ")
     words = text.split()
     if b"@" not in text:
         return [(b"", words[0])] if len(words) == 1 and b'"' not in text else [(text, b"")]
