@@ -48,15 +48,16 @@ def test_cases(vm, value, text):
     assert vm.eval(f"encoded_words.decode({value!r})") == text
 
 
-def word(text, charset, base64):
-    """One encoded word; in "Q" what needs no escape stands for itself, a blank too, as in words of
-    programs that do not follow RFC 2047 5 (3).
+def word(text, charset, base64, blank):
+    """One encoded word; in "Q" what needs no escape stands for itself, and a blank as "_" or as
+    itself, as in words of programs that do not follow RFC 2047 5 (3).
     """
     octets = text.encode(charset, "replace")
     if base64:
         return b"=?%s?B?%s?=" % (charset.encode(), b64encode(octets))
-    return b"=?%s?Q?%s?=" % (charset.encode(), b"".join(
-        b"%c" % octet if octet in b" abcXYZ019" else b"=%02X" % octet for octet in octets))
+    octets = b"".join(b"%c" % octet if octet in b" abcXYZ019" else b"=%02X" % octet
+                      for octet in octets)
+    return b"=?%s?Q?%s?=" % (charset.encode(), octets.replace(b" ", blank))
 
 
 def cpython(value):
@@ -70,7 +71,8 @@ def cpython(value):
 
 WORD = st.builds(word, st.one_of(st.text(min_size=1, max_size=8),
                                  st.text(" ab1_=?\u0159\u0416", min_size=1, max_size=4)),
-                 st.sampled_from(["utf-8", "iso-8859-2", "koi8-r"]), st.booleans())
+                 st.sampled_from(["utf-8", "iso-8859-2", "koi8-r"]), st.booleans(),
+                 st.sampled_from([b" ", b"_"]))
 # Words may touch; text has a blank beside it, for CPython shows one there if none is.
 RUN = st.builds(lambda words, between: between.join(words), st.lists(WORD, min_size=1, max_size=4),
                 st.sampled_from([b"", b" ", b" \t "]))
