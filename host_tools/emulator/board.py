@@ -38,8 +38,9 @@ class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
 
     After `run`: `power_cut` says whether a fault took the power away, `safe_mode` why the firmware
-    left the prompt to its owner ("" where it did not), `console_tail` holds the last lines. The models are `sd_card`, `w5500` (or
-    None), `lan` (or None), `radio` (or None), all with their counters and faults.
+    left the prompt to its owner ("" where it did not), `console_tail` holds the last lines. The
+    models are `sd_card`, `w5500` (or None), `lan` (or None), `radio` (or None), all with their
+    counters and faults.
     """
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,

@@ -48,6 +48,8 @@ def test_too_much_of_anything_is_read_in_bounded_heap(vm, pieces, expected):
     "encoded_words.decode(b'=?utf-8?q?' + octets + b'?=')",
     "parameters.parse(b'a; b=' + octets)",
     "addresses.parse(octets + b' <a@b>')",
+    "idn.shown('xn--' + labels[n])",
+    "dates.parse(octets + b' ' + octets + b'1 Jan 2026')",
     "html_text.HtmlText().read(text, True)",
     "html_text.HtmlText().read('&#%d;&%s;<%s %s=%s>' % (0x4E00 + n, text, text, text, text))",
     "summary.read(io.BytesIO(b'Content-Type: text/html; charset=utf-8\\n\\n' + octets), buffer)",

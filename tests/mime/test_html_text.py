@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host_tools import firmware_modules  # noqa: F401  makes picopost importable
+from tests.support.vm import Vm
 
 from picopost.mime import html_entities, html_text  # isort: skip
 
@@ -45,6 +46,14 @@ def test_cases(vm, text, expected):
     for piece in (1, 2, 7, 4096):
         assert shown(text, piece) == expected
     assert vm.eval(f"html_text.HtmlText().read({text!r}, True)") == expected
+
+
+def test_names_are_loaded_when_the_first_comes():
+    with Vm(heap_kib=196) as vm:
+        vm.exec("import sys; from picopost.mime import html_text")
+        for text, loaded in (("<p>&#65; & &</p>", False), ("a &amp b", True)):
+            vm.eval(f"html_text.HtmlText().read({text!r}, True)")
+            assert vm.eval("'picopost.mime.html_entities' in sys.modules") is loaded, text
 
 
 def test_names_are_html_s():

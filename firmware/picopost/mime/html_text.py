@@ -7,7 +7,7 @@ line, paragraphs, lists, tables and headings an empty line before it; white spac
 """
 
 from picopost.limits import HTML_BLOCK
-from picopost.mime import html_entities, utf8
+from picopost.mime import utf8
 
 _TEXT, _NAME, _ATTRIBUTES, _QUOTED, _COMMENT, _BOGUS, _RAW = range(7)
 
@@ -142,10 +142,16 @@ class HtmlText:
         elif digits:
             c, behind = text[at:begin], begin
         else:
-            c = html_entities.character(name) if behind > end else ""
-            if not c:
-                c, length = html_entities.without_semicolon(name)
-                behind = begin + length
+            c = ""
+            if name:
+                # 2 KB of names, of which most texts have none.
+                from picopost.mime import html_entities
+
+                if behind > end:
+                    c = html_entities.character(name)
+                if not c:
+                    c, length = html_entities.without_semicolon(name)
+                    behind = begin + length
             if not c:
                 c, behind = "&", begin
         self._show(c)
