@@ -1,0 +1,1 @@
+"""Boards at a USB port: where they are, their prompt, their files."""

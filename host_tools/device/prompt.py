@@ -1,0 +1,134 @@
+"""A board's prompt at a serial port, through MicroPython's raw REPL (mpremote)."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Callable, Iterator
+
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from host_tools.errors import UserError
+
+_PATIENCE = 5  # s for one answer
+_CHUNK = 512  # octets of a file that go in one command
+# What was written, from the flash and not from memory.
+_HASH = """
+import hashlib
+def _hash(path):
+    h = hashlib.sha256()
+    b = bytearray(512)
+    with open(path, "rb") as f:
+        while True:
+            n = f.readinto(b)
+            if not n:
+                return h.digest()
+            h.update(b if n == 512 else b[:n])
+"""
+
+
+class Prompt:
+    """Entered, it ends what runs by Ctrl-C, which the firmware obeys after all that is to be done,
+    and has the port for itself. Left, it resets the board, so that it runs again: also after an
+    error, which says so where that failed too. All methods raise UserError.
+    """
+
+    def __init__(self, device: str):
+        self.device = device
+        if not os.path.exists(device):
+            raise UserError(f"there is no port {device}")
+        self._hashes = False
+
+    def __enter__(self) -> Prompt:
+        try:
+            self._transport = SerialTransport(os.path.realpath(self.device), timeout=_PATIENCE)
+        except (TransportError, OSError) as error:
+            raise UserError(f"port {self.device} cannot be opened: another program has it, or it is "
+                            "not yours") from error
+        try:
+            with self._failures("no MicroPython answers"):
+                self._transport.enter_raw_repl(soft_reset=False)
+        except BaseException:
+            self._hang_up()
+            raise
+        return self
+
+    def __exit__(self, kind, error, _) -> None:
+        try:
+            self._reset()
+        except UserError as stopped:
+            if isinstance(error, UserError):
+                raise UserError(f"{error}; {stopped}") from error
+            if not error:
+                raise
+        finally:
+            self._hang_up()
+
+    def run(self, code: str, what: str) -> str:
+        """Execute `code`; what it prints. `what` could not be done, if it fails."""
+        with self._failures(what):
+            return self._transport.exec(code).decode(errors="replace")
+
+    def value(self, expression: str, what: str) -> object:
+        """Of a Python expression on the board: a literal."""
+        with self._failures(what):
+            answer = self._transport.exec(f"print(repr({expression}))").decode()
+            try:
+                return ast.literal_eval(answer.strip())
+            except (SyntaxError, ValueError) as error:
+                raise TransportError(f"it says {answer[:80]!r}") from error
+
+    def read(self, path: str) -> bytes | None:
+        """What is in a file of the flash, None where there is none."""
+        with self._failures(f"{path} could not be read"):
+            try:
+                return bytes(self._transport.fs_readfile(path))
+            except FileNotFoundError:
+                return None
+
+    def put(self, path: str, content: bytes, new: str, progress: Callable[[int], None] | None = None,
+            what: str = "could not be written") -> None:
+        """Make `content` the file `path`, all of it or not at all: it goes to the file `new`, is read
+        back there, and renamed. `progress` is told how many octets are out.
+        """
+        with self._failures(f"{path} {what}"):
+            self._transport.fs_writefile(
+                new, content, _CHUNK, progress and (lambda written, of: progress(written)))
+            if not self._hashes:
+                self._transport.exec(_HASH)
+                self._hashes = True
+            if self._transport.eval(f"_hash({new!r})") != hashlib.sha256(content).digest():
+                raise TransportError("what was written reads back differently")
+            self._transport.exec(f"import os\nos.rename({new!r}, {path!r})")
+
+    def remove(self, path: str) -> None:
+        """A file that is there."""
+        with self._failures(f"{path} could not be removed"):
+            self._transport.fs_rmfile(path)
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # the port may be gone with the board
+            self._transport.close()
+
+    def _reset(self) -> None:
+        """From whatever state an error has left its prompt in."""
+        with self._failures("cannot be reset, mail is down: unplug it and plug it in again"):
+            self._transport.enter_raw_repl(soft_reset=False)
+            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+
+    @contextlib.contextmanager
+    def _failures(self, what: str) -> Iterator[None]:
+        """Failures of the line or the board as one UserError; mpremote prints what it did not
+        expect, and unpacks what has not come."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                yield
+        except (TransportError, OSError, struct.error) as error:
+            reason = str(error).strip().splitlines()
+            raise UserError(f"{self.device}: {what} ({reason[-1] if reason else error!r})"
+                            ) from error
