@@ -1,0 +1,96 @@
+"""MicroPython for a board without one: its UF2 file, and the drive that takes it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+
+import platformdirs
+
+from host_tools.device.usb import Port, Usb
+from host_tools.emulator import uf2
+from host_tools.errors import UserError
+
+_PATIENCE = 30  # s for a board to come up after its image is there
+_LOOK = 0.05  # s between two looks
+_MOST = 16 << 20  # octets of a download: eight times the flash
+
+
+def cache() -> Path:
+    """Where downloaded images lie."""
+    return platformdirs.user_cache_path("picopost")
+
+
+def find(definition: dict, given: Path | None, folder: Path | None = None) -> Path:
+    """The image for that board: `given`, or the newest fitting one in the cache, or downloaded
+    there, its SHA-256 checked (the definition's `image` has `url` and `sha256`). Raises UserError.
+    """
+    folder = folder or cache()
+    if given:
+        return _checked(given)
+    image = definition["image"]
+    cached = sorted(folder.glob(f"{image['name']}-*.uf2"))
+    if cached:
+        return _checked(cached[-1])
+    if "url" not in image:
+        raise UserError(
+            f"the board has no MicroPython, and there is none for it in {folder}: take "
+            f"{image['name']} ({image['versions']}) from micropython.org/download and give it with "
+            "UF2=FILE, or put it there")
+    return _download(image["url"], image["sha256"], folder)
+
+
+def _checked(path: Path) -> Path:
+    try:
+        uf2.read(path)
+    except OSError as error:
+        raise UserError(f"image {path}: {error.strerror}") from error
+    except uf2.ImageError as error:
+        raise UserError(f"image {path}: {error}") from error
+    return path
+
+
+def _download(url: str, sha256: str, folder: Path) -> Path:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            content = answer.read(_MOST + 1)
+    except (URLError, OSError, ValueError) as error:
+        raise UserError(f"{url}: {getattr(error, 'reason', error)}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise UserError(f"{url}: its SHA-256 is {found}, it should be {sha256}; nothing was kept")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / url.rsplit("/", 1)[-1]
+    partial = path.with_suffix(".part")
+    partial.write_bytes(content)
+    partial.replace(path)
+    return _checked(path)
+
+
+def flash(usb: Usb, drive: Path, image: Path, say: Callable[[str], None]) -> Port:
+    """Copy the image onto the drive, and wait for the board's port. Raises UserError."""
+    say(f"{image.name} -> {drive}")
+    before = {port.device for port in usb.ports()}
+    try:
+        shutil.copyfile(image, drive / image.name)
+    except OSError as error:
+        # The RP2040 leaves with the last block, before the copy is closed everywhere.
+        if usb.drives():
+            raise UserError(f"{drive}: {error.strerror}") from error
+    found = wait(lambda: [port for port in usb.ports() if port.device not in before])
+    if not found:
+        raise UserError("the board did not come up with its new image: unplug it and plug it in")
+    return found[0]
+
+
+def wait(look: Callable[[], list]) -> list:
+    """What `look` finds, once it finds anything; nothing after half a minute."""
+    deadline = time.monotonic() + _PATIENCE
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(_LOOK)
+    return found

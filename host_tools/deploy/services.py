@@ -1,0 +1,96 @@
+"""Whether a board serves: what it says at its port, and its services over the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import serial
+
+from host_tools import events
+from host_tools.errors import UserError
+
+_PATIENCE = 60  # s: Wi-Fi and DHCP take their time
+_LOOK = 0.05
+_ANSWER = 10  # s for a banner
+# What greets at which service (firmware/picopost: the event `ready`).
+_IN_TLS = ("smtps", "pop3s")
+
+
+def wait_ready(device: str, say: Callable[[str], None]) -> dict:
+    """The event `ready` of the board that has just been reset. `say` gets what is in its way, for a
+    person. Raises UserError for a board in safe mode, and after a minute.
+    """
+    last: list[str] = []
+    for line in _lines(device):
+        event = events.parse(line)
+        if event is None:
+            last = [*last[-10:], line]
+        elif event["event"] == "ready":
+            return event
+        elif event["event"] == "safe_mode":
+            raise UserError(f"the board is in safe mode: {event['why']}")
+        elif event["event"] in ("no_card", "link_failed", "first_start"):
+            say(_shown(event))
+    raise UserError(f"the board is not ready after {_PATIENCE} s" + "".join(
+        f"\n  {line}" for line in last))
+
+
+def _shown(event: dict) -> str:
+    if event["event"] == "first_start":
+        return f"user {event['user']}, password {event['password']}"
+    return f"{event['event'].replace('_', ' ')}: {event.get('why') or event.get('error')}"
+
+
+def _lines(device: str) -> Iterator[str]:
+    """The lines at a port that comes and goes with its board."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            with serial.Serial(os.path.realpath(device), timeout=_LOOK, exclusive=True) as port:
+                pending = b""
+                while time.monotonic() < deadline:
+                    *lines, pending = (pending + port.read(4096)).split(b"\n")
+                    for line in lines:
+                        yield line.decode(errors="replace").rstrip("\r")
+        except (OSError, serial.SerialException):
+            time.sleep(_LOOK)
+
+
+def greetings(ready: dict, host: str, offset: int = 0) -> dict[str, tuple[int, str]]:
+    """{service: (port, what it says first)} of all that `ready` names, reached at `host`, where its
+    ports are `offset` higher. Raises UserError for one that says nothing.
+    """
+    found = {}
+    for service, port in ready.items():
+        if isinstance(port, int) and service[:4] in ("smtp", "subm", "pop3"):
+            found[service] = port, _greeting(service, host, port + offset)
+    return found
+
+
+def _greeting(service: str, host: str, port: int) -> str:
+    deadline = time.monotonic() + _ANSWER
+    why = "no answer"
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((host, port), _ANSWER) as connection:
+                if service in _IN_TLS:
+                    # Whose certificate it is was shown at its port; here it is to answer at all.
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                    context.check_hostname = False
+                    context.verify_mode = ssl.CERT_NONE
+                    connection = context.wrap_socket(connection)
+                line = connection.makefile("rb").readline(1000).decode(errors="replace").strip()
+                with suppress(OSError):
+                    connection.sendall(b"QUIT\r\n")
+                if line[:3] in ("220", "+OK"):
+                    return line
+                why = f"it says {line!r}"
+        except OSError as error:
+            why = str(error)
+        time.sleep(_LOOK)
+    raise UserError(f"{service} at {host} port {port}: {why}")

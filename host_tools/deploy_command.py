@@ -1,0 +1,270 @@
+"""`python -m host_tools deploy`: from a bare board to a running inbox, and from one version to the
+next."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from host_tools import accounts, boards, firmware_build, tls_identity
+from host_tools.deploy import answers as questions
+from host_tools.deploy import image, services, transfer, version
+from host_tools.deploy.answers import Answers
+from host_tools.device.prompt import Prompt
+from host_tools.device.usb import FolderUsb, Port, Usb
+from host_tools.errors import UserError
+from host_tools.user.place import parse_settings
+
+_SETTINGS = "settings.json"
+_ACCOUNTS = "accounts.txt"
+# Architectures as sys.implementation._mpy has them (MicroPython, docs/reference/mpyfiles.rst), by
+# mpy-cross' names for them.
+_ARCHITECTURES = {2: "x64", 4: "armv6m"}
+_MPY_VERSION = 6
+# How an image calls the board that it is for (sys.implementation._machine): which of ours it may be.
+_MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
+             "Raspberry Pi Pico with RP2040": ("pico_w5500",),
+             "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
+
+_FACTS = """
+import sys, os
+def _facts():
+    i = sys.implementation
+    return (i.name, i.version[:3], getattr(i, "_mpy", 0), getattr(i, "_machine", ""))
+def _unique():
+    import machine
+    return "".join(["%02x" % octet for octet in machine.unique_id()])
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.epilog = ("Settings, accounts, and the board's TLS key stay as they are on a board that "
+                     "has them, unless they are given here.")
+    parser.add_argument("--board", metavar="NAME", help="one of " + ", ".join(boards.names())
+                        + " (default: what the board was, or what its image is for)")
+    parser.add_argument("--port", metavar="DEVICE",
+                        help="serial port of the board (default: the one there is)")
+    parser.add_argument("--uf2", type=Path, metavar="FILE",
+                        help="image with MicroPython, for a board without (default: one in "
+                             f"{image.cache()}, or downloaded)")
+    parser.add_argument("--answers", type=Path, metavar="FILE",
+                        help='JSON: {"hostname": ..., "wifi": {"ssid": ..., "password": ...}, '
+                             '"user": {"name": ..., "password": ...}, "settings": {...}}; what is '
+                             "missing and not on the board is asked for")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", dest="settings",
+                        help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
+    parser.add_argument("--user", metavar="NAME",
+                        help="an account to add or give another password, which is asked for")
+    parser.add_argument("--usb", type=Path, metavar="FOLDER",
+                        help="of an emulated board: the one that was given to `run --usb`")
+    parser.add_argument("--reach", metavar="HOST:OFFSET",
+                        help="where its ports are reached, for an emulated board or behind a router"
+                             " (default: at its own address)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; raises UserError."""
+    console = Console(highlight=False)
+    say = console.print
+    given = _answers(options)
+    definition = _definition(options.board) if options.board else None
+    usb = FolderUsb(options.usb) if options.usb else Usb()
+    port = _port(options, usb, definition, say)
+    with Prompt(port.device) as prompt:
+        definition, arch = _examine(prompt, definition)
+        has = parse_settings(prompt.read(_SETTINGS) or b"{}", f"{port.device}: {_SETTINGS}") \
+            if _is_sound(prompt) else {}
+        old_accounts = prompt.read(_ACCOUNTS)
+        questions.ask(given, definition, has, old_accounts is not None)
+        built = _build(definition, arch)
+        with _bar(console) as progress:
+            sent = transfer.send(prompt, built, progress)
+        changed = _configure(prompt, {**has, **given.settings}, has, given, old_accounts)
+    say(_summary(sent, changed))
+    ready = services.wait_ready(port.device, say)
+    host, offset = _reach(options, ready)
+    _introduce(ready, services.greetings(ready, host, offset), say)
+    return 0
+
+
+# --- which board, and what is on it -----------------------------------------------------------
+
+def _definition(name: str) -> dict:
+    try:
+        return boards.load(name)
+    except boards.BoardError as error:
+        raise UserError(str(error)) from error
+
+
+def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
+          say: Callable[[str], None]) -> Port:
+    """The board's port, which it has once MicroPython is on it."""
+    if options.port:
+        return Port(options.port, options.port)
+    ports, drives = usb.ports(), usb.drives()
+    if not ports and not drives:
+        say("No board is there. A new one: hold down BOOTSEL while you plug it in.\nOne that has "
+            "MicroPython: plug it in. Waiting for it ...")
+        image.wait(lambda: usb.ports() or usb.drives())
+        ports, drives = usb.ports(), usb.drives()
+    if not ports and drives:
+        if not definition:
+            raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names()))
+        return image.flash(usb, _one(drives, str, "drive"), image.find(definition, options.uf2),
+                           say)
+    if not ports:
+        raise UserError("no board was found; is it a cable that carries data, not only power?")
+    return _one(ports, lambda port: port.title, "PORT")
+
+
+def _one(found: list, title: Callable, what: str):
+    if len(found) == 1:
+        return found[0]
+    titles = [title(one) for one in found]
+    if not sys.stdin.isatty():
+        raise UserError(f"there are several boards, say which with {what}=: " + "; ".join(titles))
+    for number, text in enumerate(titles, 1):
+        print(f"{number}: {text}")
+    while True:
+        answer = input(f"Which one (1 to {len(found)})? ").strip()
+        if answer.isdigit() and 1 <= int(answer) <= len(found):
+            return found[int(answer) - 1]
+
+
+def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]:
+    """(the board's definition, what mpy-cross is to compile for)."""
+    prompt.run(_FACTS, "it is no MicroPython")
+    name, numbers, mpy, machine = prompt.value("_facts()", "it is no MicroPython")
+    number = ".".join(map(str, numbers))
+    if name != "micropython" or mpy & 0xFF != _MPY_VERSION:
+        raise UserError(f"{prompt.device}: {name} {number} cannot run what mpy-cross makes here "
+                        f"(.mpy version {mpy & 0xFF}, want {_MPY_VERSION})")
+    definition = definition or _definition(_known(prompt, machine))
+    if not boards.fits(definition, number):
+        raise UserError(f"{prompt.device}: MicroPython {number} is not one that {definition['name']}"
+                        f" was tried with ({definition['image']['versions']}); another image: hold "
+                        "down BOOTSEL while you plug it in")
+    may_be = _MACHINES.get(machine)
+    if may_be and definition["name"] not in may_be:
+        raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not for "
+                        f"{definition['name']}")
+    return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
+
+
+def _known(prompt: Prompt, machine: str) -> str:
+    """The name of a board: what it was the last time, or the one that its image is for."""
+    listed = version.listed(prompt.read(version.LIST) or b"")
+    if "board.json" in listed:
+        content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
+        if content:
+            return json.loads(content)["name"]
+    may_be = _MACHINES.get(machine, ())
+    if len(may_be) != 1:
+        raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="
+                        + " or BOARD=".join(may_be or boards.names()))
+    return may_be[0]
+
+
+def _is_sound(prompt: Prompt) -> bool:
+    """Whether its settings can be read at all; those that cannot are told anew."""
+    content = prompt.read(_SETTINGS)
+    try:
+        return content is None or isinstance(json.loads(content), dict)
+    except ValueError:
+        return False
+
+
+# --- what goes on it --------------------------------------------------------------------------
+
+def _answers(options: argparse.Namespace) -> Answers:
+    given = questions.from_file(options.answers) if options.answers else Answers()
+    for setting in options.settings:
+        key, equals, value = setting.partition("=")
+        try:
+            given.settings[key] = json.loads(value)
+        except ValueError as error:
+            raise UserError(f"--set {setting}: want KEY=JSON, with strings in quotes") from error
+    if options.user:
+        given.add_user(options.user, questions.password(options.user))
+    return given
+
+
+def _build(definition: dict, arch: str | None) -> version.Version:
+    try:
+        return version.build(definition, arch)
+    except firmware_build.BuildError as error:
+        raise UserError(str(error)) from error
+
+
+def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
+               old_accounts: bytes | None) -> list[str]:
+    """Write settings, accounts, key and certificate where they are not there or others; which."""
+    changed = []
+    if settings != had or prompt.read(_SETTINGS) is None:
+        prompt.put(_SETTINGS, json.dumps(settings).encode(), "settings.new")
+        changed.append("settings")
+    if given.users:
+        lines = accounts.parse((old_accounts or b"").decode())
+        for name, password in given.users.items():
+            lines[name] = accounts.line(name, password)
+        prompt.put(_ACCOUNTS, accounts.text(lines).encode(), "accounts.new")
+        changed.append("accounts")
+    hostname = settings.get("hostname", "picopost")
+    unique = prompt.value("_unique()", "it does not say who it is")
+    key, certificate = tls_identity.keep(
+        platformdirs.user_data_path("picopost") / str(unique), str(hostname))
+    if prompt.read(tls_identity.CERTIFICATE) != certificate:
+        prompt.put(tls_identity.KEY, key, "tls.new")
+        prompt.put(tls_identity.CERTIFICATE, certificate, "tls.new")
+        changed.append("TLS key and certificate")
+    return changed
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+    with Progress(TextColumn("firmware"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+                  console=console, transient=True) as bar:
+        task = bar.add_task("firmware", total=None)
+        yield lambda out, total: bar.update(task, completed=out, total=total)
+
+
+def _summary(sent: transfer.Sent, changed: list[str]) -> str:
+    files = (f"{sent.files} files sent ({sent.octets >> 10} KB)" if sent.files
+             else "nothing of the firmware has changed")
+    return "; ".join([files, *([f"written: {', '.join(changed)}"] if changed else [])])
+
+
+# --- does it serve ----------------------------------------------------------------------------
+
+def _reach(options: argparse.Namespace, ready: dict) -> tuple[str, int]:
+    if not options.reach:
+        return ready["address"], 0
+    host, _, offset = options.reach.partition(":")
+    if not offset.isdigit():
+        raise UserError(f"--reach {options.reach}: want HOST:OFFSET")
+    return host, int(offset)
+
+
+_SHOWN = {"smtp": "SMTP, for devices (STARTTLS)", "pop3": "POP3 (STARTTLS)", "pop3s": "POP3 (SSL/TLS)",
+          "smtps": "SMTP with a login (SSL/TLS)", "submission": "SMTP with a login (STARTTLS)"}
+
+
+def _introduce(ready: dict, found: dict[str, tuple[int, str]], say: Callable[[str], None]) -> None:
+    """What to type into devices and mail programs."""
+    say(f"picopost serves at {ready['address']} ({ready['hostname']}); all {len(found)} services "
+        "answer:")
+    for service, (port, greeting) in sorted(found.items(), key=lambda item: item[1][0]):
+        say(f"  {_SHOWN.get(service, service):<30} port {port:<5} {greeting}")
+    say(f"Devices:       server {ready['address']}, port 25, mail to NAME@{ready['hostname']}")
+    say(f"Mail program:  incoming POP3 {ready['address']}, port 995, SSL/TLS, your name and password")
+    if ready.get("tls"):
+        say(f"TLS certificate, SHA-256 fingerprint:\n  {ready['tls']}")
