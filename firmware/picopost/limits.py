@@ -14,9 +14,9 @@ HEAP_SCALE = 1 if sys.maxsize < 1 << 32 else 2
 # The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
 # (DHCP renewal, DNS, time).
 WIZNET_SESSIONS = const(5)
-# lwIP has room for more connections; the heap decides: a session costs about 8 KB, and one for TLS
-# 23 KB more.
-WIFI_SESSIONS = const(5)
+# lwIP has room for more connections, by radio and by cable; the heap decides: a session costs
+# about 8 KB, and one for TLS 23 KB more.
+LWIP_SESSIONS = const(5)
 # One session's buffer for what arrives: a full segment (1,460 octets). Commands are read in it too,
 # so it also bounds a command line.
 RECEIVE_BUFFER = const(1536)
@@ -59,7 +59,7 @@ SEAT_WAIT = const(15_000)
 SEAT_LOOK = const(10)
 # So many at once: with lwIP that makes eight clients; of the W5500's seven sockets for TCP one is
 # left to listen, so that one more hears why there is no room.
-WIFI_WAITING = const(3)
+LWIP_WAITING = const(3)
 WIZNET_WAITING = const(1)
 # Connections that are being told why they get no session, each for CLOSING at most; one more is
 # dropped without a word.
