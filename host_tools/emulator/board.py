@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import firmware_build, tls_identity, vm
+from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
 from host_tools.emulator.chips.sd_card import SDCard
@@ -37,8 +38,8 @@ class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
 
     After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
-    last lines that were no events (a traceback, say). The models are `sd_card`, `w5500` (or
-    None), `lan` (or None), `radio` (or None), all with their counters and faults.
+    last lines that were no events (a traceback, say). The models are `sd_card` and,
+    each or None, `w5500`, `lan`, `radio`, `cable`, all with their counters and faults.
     """
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
@@ -57,13 +58,13 @@ class EmulatedBoard:
         self.lan: Lan | None = None
         self.w5500: W5500 | None = None
         self.radio: Radio | None = None
+        self.cable: Cable | None = None
         if definition["link"] == "wiznet":
-            self.lan = Lan(port_offset)
-            self.w5500 = W5500(self.lan)
-            self._attach(definition["wiznet"], self.w5500)
-            self.pins.outputs[definition["wiznet"]["reset"]] = (
-                lambda level: None if level else self.w5500.reset())
-            self.pins.inputs[definition["wiznet"]["interrupt"]] = self.w5500.interrupt_level
+            self._attach_w5500(definition["wiznet"])
+        elif definition["link"] == "wiznet5k":
+            # MicroPython's driver is not emulated: its bus is there, and nothing on it.
+            self.buses[definition["wiznet"]["spi"]] = SpiBus(self.clock)
+            self.cable = Cable()
         else:
             self.radio = Radio()
         self._main = main
@@ -76,6 +77,15 @@ class EmulatedBoard:
         bus = self.buses.setdefault(wiring["spi"], SpiBus(self.clock))
         bus.attach(device)
         self.pins.outputs[wiring["cs"]] = lambda level: bus.select(device, not level)
+
+    def _attach_w5500(self, wiring: dict) -> None:
+        self.lan = Lan(self.port_offset)
+        self.w5500 = chip = W5500(self.lan)
+        self._attach(wiring, chip)
+        if "reset" in wiring:
+            self.pins.outputs[wiring["reset"]] = lambda level: None if level else chip.reset()
+        if "interrupt" in wiring:
+            self.pins.inputs[wiring["interrupt"]] = chip.interrupt_level
 
     def claim(self, ports: list[int]) -> None:
         """Make sure that the outside ports are free. Raises PortError for the first that is not."""
@@ -90,7 +100,8 @@ class EmulatedBoard:
         Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
         """
         tree = firmware_build.build_for_vm()
-        channel = Channel(self.buses, self.pins, self.radio.ask if self.radio else None)
+        network = self.radio or self.cable
+        channel = Channel(self.buses, self.pins, network.ask if network else None)
         self._process = vm.start(
             self.heap_kib, str(self._main or tree / "main.py"),
             path=[DEVICE_MODULES, tree, tree / "lib"], cwd=self.flash,

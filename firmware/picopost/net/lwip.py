@@ -32,7 +32,7 @@ def _dotted(address):
 class Connection:
     """A TCP connection; same contract as wiznet's."""
 
-    piece = limits.BULK_BUFFER  # lwIP has room for 11,680 octets to send
+    piece = limits.BULK_BUFFER  # with one call lwIP has all the octets that it has room for (6,400)
 
     def __init__(self, sock, peer, local_port):
         self.peer = peer
