@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import firmware_build, tls_identity, vm
+from host_tools import boards, firmware_build, tls_identity, vm
 from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
@@ -200,7 +200,7 @@ def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[
             path.unlink()
         else:
             path.chmod(0o600)
-    (flash / "board.json").write_text(json.dumps(definition))
+    (flash / "board.json").write_text(json.dumps(boards.for_firmware(definition)))
     (flash / SETTINGS).write_text(json.dumps(settings))
     if accounts is not None:
         (flash / ACCOUNTS).touch(mode=0o600)
