@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 
-from host_tools import card_command, compile_command, run_command, user_command
+from host_tools import (
+    boards_command,
+    card_command,
+    compile_command,
+    run_command,
+    user_command,
+)
 from host_tools.errors import UserError
 
 # command -> (what it does, adds its arguments, does it and returns the exit status)
 COMMANDS = {
+    "boards": ("check the boards' definitions, show and draw their wiring",
+               boards_command.arguments, boards_command.run),
     "card": ("check, list, export and repair the mail on a card", card_command.arguments,
              card_command.run),
     "compile": ("compile every firmware file for the board and for the VM",

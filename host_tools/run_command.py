@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """Run until Ctrl-C; raises UserError. The exit status is the firmware's."""
     try:
         definition = boards.load(options.board)
-    except boards.UnknownBoard as error:
+    except boards.BoardError as error:
         raise UserError(str(error)) from error
     card_path = options.card or emulated_flash.default_card(options.board)
     try:

@@ -99,9 +99,11 @@ async def _keep_card(board, office, led, dog):
 
 
 def _link(board, settings):
-    """The board's link; the module of the other kind is never loaded."""
+    """The board's link; the modules of the other kinds are never loaded."""
     if board["link"] == "wiznet":
         from picopost.net.wiznet import Link
+    elif board["link"] == "wiznet5k":
+        from picopost.net.wiznet5k import Link
     else:
         from picopost.net.wifi import Link
     return Link(board, settings)

@@ -14,9 +14,9 @@ HEAP_SCALE = 1 if sys.maxsize < 1 << 32 else 2
 # The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
 # (DHCP renewal, DNS, time).
 WIZNET_SESSIONS = const(5)
-# lwIP has room for more connections; the heap decides: a session costs about 8 KB, and one for TLS
-# 23 KB more.
-WIFI_SESSIONS = const(5)
+# lwIP, by radio and by cable: MicroPython's images have it for five connections (MEMP_NUM_TCP_PCB).
+# The heap says the same: a session costs about 8 KB, and one for TLS 23 KB more.
+LWIP_SESSIONS = const(5)
 # One session's buffer for what arrives: a full segment (1,460 octets). Commands are read in it too,
 # so it also bounds a command line.
 RECEIVE_BUFFER = const(1536)
@@ -57,9 +57,10 @@ MAX_POP3_LISTING_LINE = const(83)
 SEAT_WAIT = const(15_000)
 # Between two looks of the first of them whether a seat is free.
 SEAT_LOOK = const(10)
-# So many at once: with lwIP that makes eight clients; of the W5500's seven sockets for TCP one is
-# left to listen, so that one more hears why there is no room.
-WIFI_WAITING = const(3)
+# So many at once: with lwIP that makes eight clients (where it has room for five, the others wait
+# unseen: it answers no SYN of theirs, and they send it again); of the W5500's seven sockets for TCP
+# one is left to listen, so that one more hears why there is no room.
+LWIP_WAITING = const(3)
 WIZNET_WAITING = const(1)
 # Connections that are being told why they get no session, each for CLOSING at most; one more is
 # dropped without a word.
@@ -212,6 +213,9 @@ DHCP_TIMES = const(10_000)
 # Seconds; longer leases are renewed as if they ended here, since adafruit_ticks counts no
 # further than 2**28 ms, 3.1 days (routers give up to ten).
 DHCP_MAX_LEASE = const(172_800)
+# lwIP asks for a lease at once, then after 2, 4 and 8 s, the fourth time at 14 s; after so long it
+# is told to begin again, before its pauses grow to a minute.
+LWIP_DHCP_WAIT = const(30_000)
 # For an access point to let us in, and between two tries to bring the link up.
 JOIN_TIME = const(15_000)
 LINK_RETRY = const(1_000)

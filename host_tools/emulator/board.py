@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import events, firmware_build, tls_identity, vm
+from host_tools import boards, events, firmware_build, tls_identity, vm
+from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
 from host_tools.emulator.chips.sd_card import SDCard
@@ -39,7 +40,7 @@ class EmulatedBoard:
 
     After `run`: `power_cut` says whether a fault took the power away, `safe_mode` why the firmware
     left the prompt to its owner ("" where it did not), `console_tail` holds the last lines. The
-    models are `sd_card`, `w5500` (or None), `lan` (or None), `radio` (or None), all with their
+    models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all with their
     counters and faults.
     """
 
@@ -59,13 +60,13 @@ class EmulatedBoard:
         self.lan: Lan | None = None
         self.w5500: W5500 | None = None
         self.radio: Radio | None = None
+        self.cable: Cable | None = None
         if definition["link"] == "wiznet":
-            self.lan = Lan(port_offset)
-            self.w5500 = W5500(self.lan)
-            self._attach(definition["wiznet"], self.w5500)
-            self.pins.outputs[definition["wiznet"]["reset"]] = (
-                lambda level: None if level else self.w5500.reset())
-            self.pins.inputs[definition["wiznet"]["interrupt"]] = self.w5500.interrupt_level
+            self._attach_w5500(definition["wiznet"])
+        elif definition["link"] == "wiznet5k":
+            # MicroPython's driver is not emulated: its bus is there, and nothing on it.
+            self.buses[definition["wiznet"]["spi"]] = SpiBus(self.clock)
+            self.cable = Cable()
         else:
             self.radio = Radio()
         self._main = main
@@ -81,6 +82,15 @@ class EmulatedBoard:
         bus.attach(device)
         self.pins.outputs[wiring["cs"]] = lambda level: bus.select(device, not level)
 
+    def _attach_w5500(self, wiring: dict) -> None:
+        self.lan = Lan(self.port_offset)
+        self.w5500 = chip = W5500(self.lan)
+        self._attach(wiring, chip)
+        if "reset" in wiring:
+            self.pins.outputs[wiring["reset"]] = lambda level: None if level else chip.reset()
+        if "interrupt" in wiring:
+            self.pins.inputs[wiring["interrupt"]] = chip.interrupt_level
+
     def claim(self, ports: list[int]) -> None:
         """Make sure that the outside ports are free. Raises PortError for the first that is not."""
         lan = self.lan or Lan(self.port_offset)
@@ -94,9 +104,10 @@ class EmulatedBoard:
         A reset, its own or the watchdog's, boots it again: only the chip, not what is around it.
         Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
         """
+        network = self.radio or self.cable
         try:
             while True:
-                channel = Channel(self.buses, self.pins, self.radio.ask if self.radio else None)
+                channel = Channel(self.buses, self.pins, network.ask if network else None)
                 status = self._boot(channel, on_line)
                 if self._stop_by or self.power_cut or not channel.cause:
                     return status
@@ -216,7 +227,7 @@ def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[
             path.unlink()
         else:
             path.chmod(0o600)
-    (flash / "board.json").write_text(json.dumps(definition))
+    (flash / "board.json").write_text(json.dumps(boards.for_firmware(definition)))
     (flash / SETTINGS).write_text(json.dumps(settings))
     if accounts is not None:
         (flash / ACCOUNTS).touch(mode=0o600)

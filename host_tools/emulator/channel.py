@@ -4,7 +4,8 @@ A frame is `<BBHI`: operation, number (bus or pin), value, length. Operations:
 W write `length` octets that follow; X exchange them, as many come back; R read `length`
 octets while `value` goes out; I set the baud rate (`length`); P drive pin to `value`; G read
 a pin, one octet comes back; D watchdog (0 start with `value` ms, 1 feed, 2 stop); Z reset;
-N ask the emulated radio (number: which question), one octet comes back.
+N ask what is behind the emulated `network`, radio or cable (number: which question), one octet
+comes back.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from host_tools.emulator.spi_bus import Pins, SpiBus
 
 _HEADER = struct.Struct("<BBHI")
 _WRITE, _EXCHANGE, _READ, _INIT = b"WXRI"
-_PIN, _GET, _WATCHDOG, _RESET, _RADIO = b"PGDZN"
+_PIN, _GET, _WATCHDOG, _RESET, _NETWORK = b"PGDZN"
 _RECEIVE = 1 << 16
 
 
@@ -29,10 +30,10 @@ class Channel:
     """Serves the frames of one VM. `vm_end` is inherited by the VM, `fileno()` is ours."""
 
     def __init__(self, buses: dict[int, SpiBus], pins: Pins,
-                 radio: Callable[[int, int], int] | None = None):
+                 network: Callable[[int, int], int] | None = None):
         self.buses = buses
         self.pins = pins
-        self.radio = radio
+        self.network = network
         self.watchdog_ms = 0  # 0: it does not run
         self.feeds = 0
         self.cause = ""  # why the chip starts again: "reset", "watchdog"
@@ -109,7 +110,7 @@ class Channel:
                 self.watchdog_ms = 0 if number else value
         elif operation == _RESET:
             self.cause = "reset"
-        elif operation == _RADIO and self.radio:
-            self._answer(bytes((self.radio(number, value),)))
+        elif operation == _NETWORK and self.network:
+            self._answer(bytes((self.network(number, value),)))
         else:
             raise ProtocolError(f"operation {operation:#x} on {number}")

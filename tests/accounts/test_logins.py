@@ -88,6 +88,6 @@ def test_a_login_that_is_cancelled_leaves_the_turn_to_the_next(vm, after):
 def test_a_login_has_time_to_wait_for_all_others(vm):
     """All seats at once, of accounts that cost the most, on a board that is busy otherwise."""
     slices = vm.eval("-(-limits.MAX_ITERATIONS // 16)")
-    seats = vm.eval("max(limits.WIFI_SESSIONS, limits.WIZNET_SESSIONS)")
+    seats = vm.eval("max(limits.LWIP_SESSIONS, limits.WIZNET_SESSIONS)")
     needed = seats * slices * (32 * HASH + BOUND) * 1000
     assert needed < vm.eval("limits.LOGIN_TIME")

@@ -148,7 +148,7 @@ class Run:
         try:
             with Bench(devices, outputs,
                        heap_kib=self._board["heap_kib"] + more_heap_kib) as self._bench:
-                self._bench.channel.radio = Radio().ask
+                self._bench.channel.network = Radio().ask
                 try:
                     self._play(flash)
                 except VmError:

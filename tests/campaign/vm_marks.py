@@ -2,7 +2,7 @@
 # time before something leaves for a client, by reading a pin that the board does not have.
 import machine
 from picopost import appliance
-from picopost.net.wifi import Connection
+from picopost.net.lwip import Connection
 
 _mark = machine.Pin(99)
 _write = Connection.write

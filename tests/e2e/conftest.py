@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from host_tools import boards
 from tests.e2e import clients
 from tests.e2e.letters import LETTERS
 from tests.support.appliance import Appliance
 
-BOARDS = ("pico_w", "pico_w5500")
+# Every board there is: what mail, sessions and the command line do is tested on each.
+BOARDS = tuple(boards.names())
+# One for each kind of sockets, lwIP's and the W5500's own. Boards of a kind differ in how their
+# link comes up (tests/net) and in nothing above it, so what takes long, and asks what many
+# programs and strangers do at a socket, is tested on one of each kind.
+KINDS = ("pico_w", "pico_w5500")
 # Each test has an account of its own, so none disturbs another.
 USERS = {name: f"pa55-{name}" for name in (*clients.SENDERS, "crowd")}
 

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from tests.e2e.conftest import BOARDS
 from tests.support.appliance import ROOT, Appliance, free_port_offset
 from tests.support.wire import Pop3, send
 
@@ -25,7 +26,7 @@ def refused(*options: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("port", [25, 110])
 def test_port_in_use(tmp_path, board, port):
     offset = free_port_offset()
@@ -149,7 +150,7 @@ def test_a_password_that_a_card_has_changed_is_not_shown(tmp_path):
     assert users == [["girl", "(another"], ["boy", "password"]]
 
 
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", BOARDS)
 def test_first_start(tmp_path, board):
     """No account: the firmware makes one, and its password is nowhere but in that one event."""
     card = tmp_path / "card.img"

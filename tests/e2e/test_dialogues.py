@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import BOARDS
 from tests.support import dialogues
 from tests.support.appliance import Appliance
 from tests.support.dialogues import play
@@ -32,7 +33,7 @@ def settings_of(wanted: dialogues.Settings) -> dict:
             "mailboxes": {user: {"max_messages": 1} for user in wanted.full}}
 
 
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", BOARDS)
 def test_smtp_dialogues(tmp_path, board):
     for number, (settings, scripts) in enumerate(groups().items()):
         accounts = {user: "pw" for user in settings.users if " " not in user}
@@ -49,7 +50,7 @@ def test_smtp_dialogues(tmp_path, board):
 COURSE_LETTER = [b"From... (corps du message)", b"...", b"MIME... (corps du message)...", b"..."]
 
 
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", BOARDS)
 def test_the_letter_of_the_course_is_read_back_as_the_course_reads_it(tmp_path, board):
     """Both dialogues of the notes, and the text between them. Their lines of dots are stuffed
     by nobody, so the appliance takes one dot off each that begins a line, as RFC 5321 has it."""

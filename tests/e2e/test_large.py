@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import BOARDS
 from tests.support.appliance import Appliance
 from tests.support.wire import Pop3, send
 
@@ -28,7 +29,7 @@ def letter(size: int) -> bytes:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", BOARDS)
 def test_25_mb_go_in_and_come_out(tmp_path, board, capsys):
     peaks = {}
     with Appliance(tmp_path / "card.img", board, main=PROBE) as appliance:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import BOARDS
 from tests.support.appliance import Appliance
 from tests.support.wire import Lines, Pop3, send
 
-BOARDS = ("pico_w", "pico_w5500")
 IMPATIENT = Path(__file__).parents[1] / "support" / "impatient.py"
 USERS = {"girl": "s3cret word", "boy": "pa55", "left": "pw", "lost": "pw", "many": "pw"}
 LETTER = b"Subject: hello\r\n\r\nIt works.\r\n"

@@ -1,4 +1,4 @@
-"""Mail programs that fetch, against the whole appliance on each board.
+"""Mail programs that fetch, against the whole appliance on sockets of each kind.
 
 What a program cannot do has no test: poplib, getmail and s-nail have no SASL that we have, nor has
 fetchmail one for POP3; curl says nothing but SASL where it is offered; getmail has no STLS.
@@ -14,7 +14,7 @@ import pytest
 
 from host_tools import tls_identity
 from tests.e2e import clients, letters
-from tests.e2e.conftest import BOARDS
+from tests.e2e.conftest import KINDS
 from tests.e2e.letters import LETTERS
 from tests.e2e.pop3_clients import PROGRAMS, WAYS, Errand
 from tests.support.appliance import Appliance
@@ -30,7 +30,7 @@ BEFORE_THE_CUT = {"small", "eight_bit"}
 _CUT_AFTER = 150_000
 
 
-@pytest.fixture(scope="module", params=BOARDS)
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     """A running appliance with USERS; when the module's tests are done it has had no fault."""
     card = tmp_path_factory.mktemp(request.param) / "card.img"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import KINDS
 from tests.pop3.message import message
 from tests.support import dialogues
 from tests.support.appliance import Appliance
@@ -66,7 +67,7 @@ def with_sizes(script: dialogues.Dialogue, sizes: dict[int, int]) -> dialogues.D
         if step.kind == "S:" else step for step in script.steps])
 
 
-@pytest.mark.parametrize("board", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("board", KINDS)
 def test_pop3_dialogues(tmp_path, board):
     for hostname, scripts in groups().items():
         with Appliance(tmp_path / f"{hostname}.img", board, users_of(scripts),

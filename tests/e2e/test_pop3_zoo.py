@@ -1,18 +1,18 @@
-"""The transcripts of tests/pop3/zoo, how mail programs talk, over sockets on both boards."""
+"""The transcripts of tests/pop3/zoo, how mail programs talk, over sockets of both kinds."""
 
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import KINDS
 from tests.support import dialogues
 from tests.support.appliance import Appliance
 from tests.support.wire import Pop3, send
 
-BOARDS = ("pico_w", "pico_w5500")
 ZOO = dialogues.parse_all(Path(__file__).parents[1] / "pop3" / "zoo")
 
 
-@pytest.fixture(scope="module", params=BOARDS)
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     card = tmp_path_factory.mktemp(request.param) / "card.img"
     with Appliance(card, request.param, {"girl": "pw"}) as running:

@@ -5,6 +5,7 @@ import email.policy
 
 import pytest
 
+from tests.e2e.conftest import KINDS
 from tests.support.appliance import Appliance
 from tests.support.wire import Lines, Pop3
 
@@ -12,7 +13,7 @@ USERS = {"girl": "pw", "boy": "pw", "small": "pw"}
 BIG = b"Subject: scan\r\nMessage-ID: <1@xyz.com>\r\n\r\n" + b"x" * 70 * 140 + b"\r\n"
 
 
-@pytest.fixture(scope="module", params=["pico_w", "pico_w5500"])
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     card = tmp_path_factory.mktemp(request.param) / "card.img"
     with Appliance(card, request.param, USERS, {

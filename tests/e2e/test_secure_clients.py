@@ -1,4 +1,4 @@
-"""Mail programs that log in and speak TLS, against the whole appliance on each board.
+"""Mail programs that log in and speak TLS, against the whole appliance on sockets of each kind.
 
 Whatever way a letter takes, it comes back octet for octet; and a client that does not get its
 letter delivered, for a wrong password or a certificate that it does not trust, says so, as does
@@ -24,7 +24,7 @@ import pytest
 
 from host_tools import tls_identity
 from tests.e2e import clients, letters, secure_clients
-from tests.e2e.conftest import BOARDS
+from tests.e2e.conftest import KINDS
 from tests.e2e.letters import LETTERS
 from tests.e2e.secure_clients import PROGRAMS, STARTTLS, TLS, WAYS, Errand, Way
 from tests.support.appliance import Appliance
@@ -39,7 +39,7 @@ USERS = {name: f"pa55-{name}" for name in (*PROGRAMS, "smtplib", "umlaut", "crow
 SETTINGS = {"aliases": {"büro": "umlaut"}, "catch_all": "everybody"}
 
 
-@pytest.fixture(scope="module", params=BOARDS)
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     """A running appliance with USERS; when the module's tests are done it has had no fault."""
     card = tmp_path_factory.mktemp(request.param) / "card.img"

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import KINDS
 from tests.support.appliance import Appliance
 from tests.support.wire import Lines, Pop3, send
 
-BOARDS = ("pico_w", "pico_w5500")
 IMPATIENT = Path(__file__).parents[1] / "support" / "impatient.py"
 LETTER = b"Subject: hello\r\n\r\nIt works.\r\n"
 ENVELOPE = (b"EHLO x", b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>")
 USERS = {"girl": "pw", "boy": "pa55"}
 
 
-@pytest.fixture(scope="module", params=BOARDS)
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     card = tmp_path_factory.mktemp(request.param) / "card.img"
     with Appliance(card, request.param, USERS) as running:

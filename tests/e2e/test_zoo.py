@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import KINDS
 from tests.support import dialogues
 from tests.support.appliance import Appliance
 from tests.support.wire import Pop3
 
-BOARDS = ("pico_w", "pico_w5500")
 ZOO = dialogues.parse_all(Path(__file__).parents[1] / "smtp" / "zoo")
 
 
-@pytest.fixture(scope="module", params=BOARDS)
+@pytest.fixture(scope="module", params=KINDS)
 def appliance(request, tmp_path_factory):
     card = tmp_path_factory.mktemp(request.param) / "card.img"
     with Appliance(card, request.param, {"girl": "pw"}) as running:

@@ -20,5 +20,8 @@ limits.TLS_HANDSHAKE = 1_000
 limits.TLS_WAIT = 500
 limits.LOGIN_DELAY = 20
 limits.REAPER_PERIOD = 50
+limits.CABLE_WAIT = 300
+limits.LWIP_DHCP_WAIT = 300
+limits.LINK_RETRY = 50
 
 appliance.main()

@@ -5,10 +5,10 @@ import gc
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance  # noqa: E402
-from picopost.net import wifi  # noqa: E402
+from picopost.net import lwip  # noqa: E402
 
 
-class Connection(wifi.Connection):
+class Connection(lwip.Connection):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.turn = 0
@@ -20,5 +20,5 @@ class Connection(wifi.Connection):
         return super().write_now(memoryview(buf)[:most]) if most else None
 
 
-wifi.Connection = Connection
+lwip.Connection = Connection
 appliance.main()

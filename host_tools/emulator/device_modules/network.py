@@ -1,4 +1,5 @@
-"""`network` as the Pico W's port has it: a radio whose access point the host switches.
+"""`network` as MicroPython's rp2 port has it: the Pico W's radio, whose access point the host
+switches (host_tools/emulator/radio.py), and a W5500 under lwIP, whose cable it pulls (cable.py).
 
 The VM's own sockets carry the data; see `socket` beside this file for where they listen.
 """
@@ -16,7 +17,11 @@ STAT_CONNECT_FAIL = -1
 STAT_GOT_IP = 3
 
 _ASK = 0x4E  # N
-_STATE, _CONNECT, _ACTIVE = 0, 1, 2
+_STATE, _CONNECT, _ACTIVE = 0, 1, 2  # of the radio
+_NIC_STATE, _NIC_ACTIVE, _NIC_ASK = 3, 4, 5  # of the W5500
+_LINK, _UP, _LEASED = 1, 2, 4  # bits of its state
+_NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
+_LOOPBACK = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
 
 class WLAN:
@@ -24,7 +29,7 @@ class WLAN:
 
     def __init__(self, interface_id=STA_IF):
         self._active = False
-        self._ifconfig = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+        self._ifconfig = _LOOPBACK
 
     def active(self, *up):
         if up:
@@ -58,6 +63,57 @@ class WLAN:
 
     def config(self, *names, **values):
         return b"\x28\xcd\xc1\x00\x00\x01" if names == ("mac",) else None
+
+
+class WIZNET5K:
+    """As extmod/network_wiznet5k.c has it where lwIP is there: spi, cs, reset and perhaps INTn.
+
+    The interface comes up without an address, and DHCP begins by itself; the cable is seen where
+    somebody asks, and changes nothing in lwIP.
+    """
+
+    def __init__(self, spi, cs, reset, interrupt=None):
+        if not isinstance(spi, machine.SPI):
+            raise TypeError("expecting SPI object")
+        if not all([isinstance(pin, machine.Pin) for pin in (cs, reset, interrupt) if pin]):
+            raise TypeError("expecting a Pin")
+        self._fixed = None
+        machine.ask(_ASK, _NIC_ACTIVE, 0)
+
+    def active(self, *up):
+        state = machine.ask(_ASK, _NIC_STATE)
+        if not up:
+            return bool(state & _UP)
+        if bool(up[0]) != bool(state & _UP):
+            self._fixed = None
+            machine.ask(_ASK, _NIC_ACTIVE, 1 if up[0] else 0)
+        return None
+
+    def status(self):
+        state = machine.ask(_ASK, _NIC_STATE)
+        if not state & _LINK:
+            return 0
+        return 2 if state & _UP else 1
+
+    def isconnected(self):
+        return self.status() == 2 and self.ifconfig()[0] != "0.0.0.0"
+
+    def ifconfig(self, *values):
+        if values:
+            self._fixed = tuple(values[0])  # "dhcp" would block
+            return None
+        if self._fixed:
+            return self._fixed
+        return _LOOPBACK if machine.ask(_ASK, _NIC_STATE) & _LEASED else _NO_ADDRESS
+
+    def ipconfig(self, *names, **values):
+        if values != {"dhcp4": True}:
+            raise NotImplementedError("ipconfig: only dhcp4=True")
+        self._fixed = None
+        machine.ask(_ASK, _NIC_ASK)
+
+    def config(self, *names, **values):
+        return b"\x02\x43\x2d\x2b\x2a\x01" if names == ("mac",) else None
 
 
 _hostname = "picopost"

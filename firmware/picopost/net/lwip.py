@@ -1,0 +1,170 @@
+"""What boards with lwIP share: the sockets of the image, whatever carries their packets."""
+
+import asyncio
+import socket
+import time
+from asyncio import core
+from micropython import const
+
+from picopost import event_log, limits
+
+_TCP = const(6)
+_TCP_NODELAY = const(1)
+_BACKLOG = const(8)  # all that come at once get a seat, wait for one, or hear why not
+_CHECK = const(50)  # ms between two looks while the link comes up
+
+
+def _readable(sock):
+    yield core._io_queue.queue_read(sock)
+
+
+def _writable(sock):
+    yield core._io_queue.queue_write(sock)
+
+
+def _dotted(address):
+    """The IPv4 address that accept() gave: a tuple on a board, a packed sockaddr in the VM."""
+    if isinstance(address, tuple):
+        return address[0]
+    return "%d.%d.%d.%d" % tuple(address[4:8])
+
+
+class Connection:
+    """A TCP connection; same contract as wiznet's."""
+
+    piece = limits.BULK_BUFFER  # with one call lwIP has all the octets that it has room for (6,400)
+
+    def __init__(self, sock, peer, local_port):
+        self.peer = peer
+        self.local_port = local_port
+        self._socket = sock
+        sock.setblocking(False)
+        sock.setsockopt(_TCP, _TCP_NODELAY, 1)
+
+    def read_now(self, buf):
+        """One to len(buf) octets; 0 at the end of the stream, None when nothing is there. OSError
+        when the peer vanished.
+        """
+        return self._socket.readinto(buf)
+
+    def write_now(self, buf):
+        """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
+        return self._socket.write(buf)
+
+    def wait_readable(self):
+        """Awaitable: until `read_now` is worth a try."""
+        return _readable(self._socket)
+
+    def wait_writable(self):
+        """Awaitable: until `write_now` is worth a try."""
+        return _writable(self._socket)
+
+    async def write(self, buf):
+        """All of `buf`, at the peer's pace. OSError when it vanished."""
+        sent = self.write_now(buf) or 0
+        if sent < len(buf):
+            view = memoryview(buf)
+            while sent < len(buf):
+                await _writable(self._socket)
+                sent += self.write_now(view[sent:]) or 0
+        else:
+            await asyncio.sleep_ms(0)  # nobody waits for one fast reader
+
+    async def close(self):
+        """Orderly: TCP sends on what was written. Never raises."""
+        self.abort()
+
+    def abort(self):
+        """At once."""
+        self._socket.close()
+
+
+class Link:
+    """lwIP's sockets over `interface`, an object of the module `network`; its listeners survive
+    the loss and return of the network. Subclasses say how to bring it up.
+
+    `settings`: `address`, "dhcp" or a dict of address, netmask, gateway and dns as text. `address`
+    is the link's own as text, "" while it has none.
+    """
+
+    max_sessions = limits.LWIP_SESSIONS
+    max_waiting = limits.LWIP_WAITING
+    likes_bulk = True
+
+    def __init__(self, interface, settings):
+        self.address = ""
+        self._interface = interface
+        self._settings = settings
+        self._listeners = []
+
+    async def up(self):
+        """Bring the interface up until it has an address. OSError, which says why, when that does
+        not work now.
+        """
+        raise NotImplementedError
+
+    def _fixed_address(self):
+        """Tell lwIP the address in the settings; False where DHCP is to bring one."""
+        address = self._settings["address"]
+        if address == "dhcp":
+            return False
+        self._interface.ifconfig((address["address"], address["netmask"], address["gateway"],
+                                  address["dns"]))
+        return True
+
+    async def _until(self, done, timeout):
+        """Wait until `done()`; False when that takes longer than `timeout` milliseconds."""
+        deadline = time.ticks_add(time.ticks_ms(), timeout)
+        while not done():
+            if time.ticks_diff(deadline, time.ticks_ms()) < 0:
+                return False
+            await asyncio.sleep_ms(_CHECK)
+        return True
+
+    def serve(self, port, handler):
+        """Listen on `port`; `handler(connection)` runs as a task for each client."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        asyncio.create_task(self._accept(listener, port, handler))
+
+    async def _accept(self, listener, port, handler):
+        while True:
+            await _readable(listener)
+            sock = None
+            try:
+                sock, address = listener.accept()
+                asyncio.create_task(handler(Connection(sock, _dotted(address), port)))
+            except (OSError, MemoryError) as error:
+                # The client left again, or lwIP or the heap is out of room: the others go on.
+                if sock:
+                    sock.close()
+                event_log.log("accept_failed", port=port, error=str(error))
+                await asyncio.sleep_ms(50)
+
+    async def run(self):
+        """For ever: bring the interface up again when the network is lost."""
+        while True:
+            await asyncio.sleep_ms(limits.LINK_RETRY)
+            if not self._interface.isconnected():
+                event_log.log("link_down")
+                while not await self._is_up_again():
+                    await asyncio.sleep_ms(limits.LINK_RETRY)
+                event_log.log("link_up", address=self.address)
+
+    async def _is_up_again(self):
+        try:
+            await self.up()
+            return True
+        except OSError as error:
+            event_log.log("link_failed", error=str(error))
+            return False
+
+    def close(self):
+        """Stop listening."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
