@@ -50,24 +50,24 @@ def read(path: Path) -> bytes:
     """
     data = path.read_bytes()
     if len(data) < _BLOCK or struct.unpack_from("<2I", data) != _MAGICS:
-        raise ImageError(f"{path} is no UF2 file")
+        raise ImageError("no UF2 file")
     flash = bytearray()
     families, numbers, count = set(), set(), 0
     for at in range(0, len(data), _BLOCK):
         block = data[at : at + _BLOCK]
         if len(block) < _BLOCK:
-            raise ImageError(f"{path} is cut off in block {at // _BLOCK}")
+            raise ImageError(f"cut off in block {at // _BLOCK}")
         *magics, flags, address, octets, number, of, family = struct.unpack_from(_HEADER, block)
         if (tuple(magics) != _MAGICS or struct.unpack_from("<I", block, _BLOCK - 4)[0]
                 != _END_MAGIC or octets > _MOST_OCTETS):
-            raise ImageError(f"{path} is no UF2 file from block {at // _BLOCK} on")
+            raise ImageError(f"no UF2 file from block {at // _BLOCK} on")
         families.add(family if flags & _FAMILY_PRESENT else None)
         if flags & _NOT_MAIN_FLASH or not flags & _FAMILY_PRESENT or family != RP2040_FAMILY:
             continue
         offset = address - FLASH_BASE
         if not 0 <= offset <= FLASH_SIZE - octets:
-            raise ImageError(f"{path}: block {number} goes to {address:#x}, where there is no flash"
-                             f" of {FLASH_SIZE >> 20} MB")
+            raise ImageError(f"block {number} goes to {address:#x}, which is not in the flash of "
+                             f"{FLASH_SIZE >> 20} MB")
         numbers.add(number)
         count = of
         if len(flash) < offset + octets:
@@ -76,10 +76,9 @@ def read(path: Path) -> bytes:
     if not numbers:
         names = ", ".join("one that it does not name" if family is None else f"family {family:#x}"
                           for family in families)
-        raise ImageError(f"{path} is for another chip ({names}), not for the RP2040 "
-                         f"({RP2040_FAMILY:#x})")
+        raise ImageError(f"for another chip ({names}), not for the RP2040 ({RP2040_FAMILY:#x})")
     if len(numbers) != count:
-        raise ImageError(f"{path} is cut off: it has {len(numbers)} of {count} blocks")
+        raise ImageError(f"cut off: {len(numbers)} of {count} blocks")
     return bytes(flash)
 
 
@@ -92,13 +91,12 @@ def file_system(flash: bytes) -> Region:
             if kind == _BLOCK_DEVICE and tag == _MICROPYTHON:
                 region = Region(address - FLASH_BASE, size)
                 if region.offset < len(flash) or region.offset + size > FLASH_SIZE:
-                    raise ImageError(f"the image's file system, {size} octets at {address:#x}, "
-                                     f"does not fit into {FLASH_SIZE >> 20} MB beside the program")
+                    raise ImageError(f"its file system, {size} octets at {address:#x}, does "
+                                     f"not fit into {FLASH_SIZE >> 20} MB beside the program")
                 return region
     except struct.error:
         pass  # a pointer to where nothing is
-    raise ImageError("the image is no MicroPython for the RP2040: it does not tell where its file "
-                     "system is")
+    raise ImageError("no MicroPython for the RP2040: it does not tell where its file system is")
 
 
 def _binary_info(flash: bytes) -> list[int]:

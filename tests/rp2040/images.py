@@ -18,6 +18,10 @@ _LIST = 0x1000  # in flash
 _PAYLOAD = 256
 _NEVER = 0x100  # no octet has that value
 WAIT_FOR_CTRL_C = (0, 3)
+# What the firmware prints, and MicroPython after it.
+READY = "0 ready board=pico_w5500 hostname=xyz.com address=192.168.77.2 smtp=25\r\n"
+STOPPED = "0 stopped\r\n"
+PROMPT = 'MicroPython v1.28.0\r\nType "help()" for more information.\r\n>>> '
 
 # Where MicroPython's images for the Pico have their file system, in octets.
 STORAGE = 1408 * 1024

@@ -32,7 +32,7 @@ def _changed(data: bytes, *, at: int, word: int) -> bytes:
     (lambda data: _changed(data, at=512, word=0), ["no UF2 file from block 1 on"]),
     (lambda data: _changed(data, at=512 + 508, word=0), ["no UF2 file from block 1 on"]),
     (lambda data: _changed(data, at=512 + 16, word=477), ["no UF2 file from block 1 on"]),
-    (lambda data: _changed(data, at=512 + 12, word=0x2000_0000), ["0x20000000", "no flash"]),
+    (lambda data: _changed(data, at=512 + 12, word=0x2000_0000), ["0x20000000", "not in"]),
     (lambda data: _changed(data, at=512 + 12, word=0x1020_0000), ["0x10200000", "2 MB"]),
     (lambda data: _changed(data, at=8, word=0x2001), ["cut off", "3 of 4"]),  # not main flash
 ])
@@ -41,7 +41,7 @@ def test_what_is_no_image_is_said(tmp_path, change, words):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(uf2.ImageError) as refused:
         uf2.read(path)
-    assert all(word in str(refused.value) for word in ["a.uf2", *words]), refused.value
+    assert all(word in str(refused.value) for word in words), refused.value
 
 
 @pytest.mark.parametrize("family, word", [(0xE48B_FF59, "0xe48bff59"), (None, "does not name")])
