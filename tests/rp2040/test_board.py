@@ -1,7 +1,9 @@
 """The board on an emulated RP2040, with a program of a few instructions in MicroPython's place."""
 
 import json
+import socket
 import stat
+import struct
 import threading
 
 import pytest
@@ -10,12 +12,13 @@ from host_tools import boards
 from host_tools.emulator import littlefs_image, rp2040_board, uf2
 from host_tools.emulator.board import prepare_flash
 from host_tools.emulator.card_image import CardImage
-from host_tools.emulator.chips.w5500_registers import COMMON_OFFSETS
+from host_tools.emulator.chips.w5500_registers import COMMON_OFFSETS, SOCKET_OFFSETS
 from host_tools.emulator.faults import PowerCut
 from host_tools.emulator.lan import PortError
-from tests.chips.w5500_host import free_offset
+from tests.chips.w5500_host import Host, free_offset
 from tests.rp2040 import images
 from tests.rp2040.images import PROMPT, READY, STOPPED, WAIT_FOR_CTRL_C, printed
+from tests.rp2040.master import level
 from tests.rp2040.uart_board import UartBoard
 
 pytest.importorskip("rp2040py", reason="pip install -r tests/requirements.txt")
@@ -165,26 +168,84 @@ def test_accounts_that_the_firmware_writes_are_in_the_folder(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def selecting(*frames: bytes, reading: bool = False) -> list[tuple[int, int]]:
+    """What a program writes to make frames for the W5500; `reading`: it prints what comes back."""
+    select = 1 << DEFINITION["wiznet"]["cs"]
+    entries = [(SIO + 0x14, select), (IO_BANK0 + 8 * DEFINITION["wiznet"]["cs"] + 4, 5),
+               (SIO + 0x24, select), (SPI0, 7), (SPI0 + 4, 2)]
+    for frame in frames:
+        entries.append((SIO + 0x18, select))
+        for octet in frame:
+            entries.append((SPI0 + 8, octet))
+            if reading:
+                entries.append((SPI0 + 8 | 1, 0))
+        entries.append((SIO + 0x14, select))
+    return entries
+
+
 def test_its_program_reaches_the_w5500(tmp_path):
     """VERSIONR, octet by octet, by real instructions."""
-    select, version = DEFINITION["wiznet"]["cs"], COMMON_OFFSETS["VERSIONR"]
-    frame = [entry for octet in (0, version, 0, 0)
-             for entry in ((SPI0 + 8, octet), (SPI0 + 8 | 1, 0))]
-    board = make(tmp_path, [
-        (SIO + 0x14, 1 << select), (IO_BANK0 + 8 * select + 4, 5), (SIO + 0x24, 1 << select),
-        (SPI0, 7), (SPI0 + 4, 2), (SIO + 0x18, 1 << select), *frame, (SIO + 0x14, 1 << select),
-        *printed("\r\n" + PROMPT)])
+    version = bytes((0, COMMON_OFFSETS["VERSIONR"], 0, 0))
+    board = make(tmp_path, [*selecting(version, reading=True), *printed("\r\n" + PROMPT)])
     assert run(board)[1][0] == "\x01\x02\x03\x04"
     assert board.w5500.counters.frames == 1
 
 
+def test_its_program_resets_the_w5500(tmp_path):
+    pin = DEFINITION["wiznet"]["reset"]
+    board = make(tmp_path, [
+        (SIO + 0x14, 1 << pin), (IO_BANK0 + 8 * pin + 4, 5), (SIO + 0x24, 1 << pin),
+        *printed("up\r\n"), WAIT_FOR_CTRL_C, (SIO + 0x18, 1 << pin), *printed(STOPPED + PROMPT)])
+    host = Host(board.w5500)
+    kept = []
+
+    def on_line(text, measured):
+        if text == "up":
+            host.write_common(COMMON_OFFSETS["SHAR"], b"picopo")
+            board.stop()
+        kept.append(host.read_common(COMMON_OFFSETS["SHAR"], 6))
+
+    run(board, on_line)
+    assert kept == [b"picopo", bytes(6)]
+
+
+def test_a_client_interrupts_the_chip(tmp_path, monkeypatch):
+    """The cable is looked after while the chip runs: INTn falls when a client has come, and rises
+    behind the frame with which the program clears Sn_IR."""
+    clear = struct.pack(">HBB", SOCKET_OFFSETS["Sn_IR"], 1 << 3 | 4, 0xFF)
+    board = make(tmp_path, [*printed("up\r\n"), WAIT_FOR_CTRL_C, *printed("news\r\n"),
+                            WAIT_FOR_CTRL_C, *selecting(clear), *printed(STOPPED + PROMPT)])
+    chip, pin = board.attached.mcu, DEFINITION["wiznet"]["interrupt"]
+    host = Host(board.w5500)
+    host.write_common(COMMON_OFFSETS["SIMR"], b"\x01")
+    host.listen(0)
+    levels = []
+
+    class Selector(rp2040_board.selectors.DefaultSelector):
+        def select(self, timeout=None):
+            ready = super().select(timeout)
+            if len(levels) == 1 and any(key.fileobj is board.w5500 for key, _ in ready):
+                board.stop()
+            return ready
+
+    monkeypatch.setattr(rp2040_board.selectors, "DefaultSelector", Selector)
+    with socket.socket() as peer:
+
+        def on_line(text, measured):
+            levels.append(level(chip, pin))
+            if text == "up":
+                peer.connect(board.lan.outside(25))
+            elif text == "news":
+                chip.uart[0].feed_byte(3)
+
+        run(board, on_line)
+    assert levels == [1, 0, 1]
+
+
 def test_a_power_cut_ends_it(tmp_path):
     """The model's exception comes through the core from within an instruction."""
-    select = DEFINITION["wiznet"]["cs"]
-    board = make(tmp_path, [
-        *printed(READY), (SIO + 0x14, 1 << select), (IO_BANK0 + 8 * select + 4, 5),
-        (SIO + 0x24, 1 << select), (SPI0, 7), (SPI0 + 4, 2), (SIO + 0x18, 1 << select),
-        (SPI0 + 8, 0), *printed("not any more\r\n" + PROMPT)])
+    board = make(tmp_path, [*printed(READY), *selecting(b"any"),
+                            *printed("not any more\r\n" + PROMPT)])
 
     def cut(data):
         raise PowerCut

@@ -114,6 +114,11 @@ def test_options_that_do_not_go_together(given, words):
     assert all(word in message for word in words), message
 
 
+def test_a_link_of_another_kind(monkeypatch):
+    monkeypatch.setattr(run_command.boards, "load", lambda name: {"link": "token_ring"})
+    assert "token_ring" in refused("--engine", "rp2040", "--board", "any")
+
+
 @needs_packages
 @pytest.mark.parametrize("content, words", [
     (None, ["wants --image"]),

@@ -34,6 +34,7 @@ def _changed(data: bytes, *, at: int, word: int) -> bytes:
     (lambda data: _changed(data, at=512 + 16, word=477), ["no UF2 file from block 1 on"]),
     (lambda data: _changed(data, at=512 + 12, word=0x2000_0000), ["0x20000000", "not in"]),
     (lambda data: _changed(data, at=512 + 12, word=0x1020_0000), ["0x10200000", "2 MB"]),
+    (lambda data: _changed(data, at=512 + 12, word=0x0FFF_FF00), ["0xfffff00", "not in"]),
     (lambda data: _changed(data, at=8, word=0x2001), ["cut off", "3 of 4"]),  # not main flash
 ])
 def test_what_is_no_image_is_said(tmp_path, change, words):
