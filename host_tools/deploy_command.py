@@ -29,7 +29,7 @@ _ACCOUNTS = "accounts.txt"
 # mpy-cross' names for them.
 _ARCHITECTURES = {2: "x64", 4: "armv6m"}
 _MPY_VERSION = 6
-# How an image calls the board that it is for (sys.implementation._machine): which of ours it may be.
+# How an image calls the board that it is for (sys.implementation._machine): which of ours it is.
 _MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
              "Raspberry Pi Pico with RP2040": ("pico_w5500",),
              "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
@@ -150,13 +150,13 @@ def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]
                         f"(.mpy version {mpy & 0xFF}, want {_MPY_VERSION})")
     definition = definition or _definition(_known(prompt, machine))
     if not boards.fits(definition, number):
-        raise UserError(f"{prompt.device}: MicroPython {number} is not one that {definition['name']}"
-                        f" was tried with ({definition['image']['versions']}); another image: hold "
-                        "down BOOTSEL while you plug it in")
+        raise UserError(f"{prompt.device}: MicroPython {number} is not one that "
+                        f"{definition['name']} was tried with ({definition['image']['versions']}); "
+                        "for another image hold down BOOTSEL while you plug it in")
     may_be = _MACHINES.get(machine)
     if may_be and definition["name"] not in may_be:
-        raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not for "
-                        f"{definition['name']}")
+        raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not "
+                        f"for {definition['name']}")
     return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
 
 
@@ -254,8 +254,9 @@ def _reach(options: argparse.Namespace, ready: dict) -> tuple[str, int]:
     return host, int(offset)
 
 
-_SHOWN = {"smtp": "SMTP, for devices (STARTTLS)", "pop3": "POP3 (STARTTLS)", "pop3s": "POP3 (SSL/TLS)",
-          "smtps": "SMTP with a login (SSL/TLS)", "submission": "SMTP with a login (STARTTLS)"}
+_SHOWN = {"smtp": "SMTP, for devices (STARTTLS)", "pop3": "POP3 (STARTTLS)",
+          "pop3s": "POP3 (SSL/TLS)", "smtps": "SMTP with a login (SSL/TLS)",
+          "submission": "SMTP with a login (STARTTLS)"}
 
 
 def _introduce(ready: dict, found: dict[str, tuple[int, str]], say: Callable[[str], None]) -> None:
@@ -265,6 +266,7 @@ def _introduce(ready: dict, found: dict[str, tuple[int, str]], say: Callable[[st
     for service, (port, greeting) in sorted(found.items(), key=lambda item: item[1][0]):
         say(f"  {_SHOWN.get(service, service):<30} port {port:<5} {greeting}")
     say(f"Devices:       server {ready['address']}, port 25, mail to NAME@{ready['hostname']}")
-    say(f"Mail program:  incoming POP3 {ready['address']}, port 995, SSL/TLS, your name and password")
+    say(f"Mail program:  incoming POP3 {ready['address']}, port 995, SSL/TLS, your name and "
+        "password")
     if ready.get("tls"):
         say(f"TLS certificate, SHA-256 fingerprint:\n  {ready['tls']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import shlex
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from host_tools import accounts, boards, events, firmware_build, tls_identity
 from host_tools.emulator import flash as emulated_flash
+from host_tools.emulator import littlefs_image, rp2040_board, uf2
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.lan import PortError
@@ -28,12 +30,19 @@ _SHOWN = {"smtp": "SMTP (no login, STARTTLS)", "pop3": "POP3 (STARTTLS)",
           "pop3s": "POP3 (SSL/TLS)", "smtps": "SMTP (login, SSL/TLS)",
           "submission": "SMTP (login, STARTTLS)"}
 _DEFAULT_HOSTNAME = "picopost"  # as firmware/picopost/settings.py has it
+# What --engine rp2040 imports, by the names of their packages.
+_RP2040_PACKAGES = {"rp2040py": "rp2040py", "littlefs": "littlefs-python"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--board", default=boards.DEFAULT, metavar="NAME",
                         help="one of " + ", ".join(boards.names()))
+    parser.add_argument("--engine", choices=("vm", "rp2040"), default="vm",
+                        help="what runs the firmware: the MicroPython VM (default), or a real image"
+                             " on an emulated RP2040, see --image")
+    parser.add_argument("--image", type=Path, metavar="FILE.uf2",
+                        help="MicroPython for the Pico or the W5500-EVB-Pico, for --engine rp2040")
     parser.add_argument("--card", type=Path, metavar="FILE",
                         help="image of the SD card, made when missing "
                              "(default: build/BOARD/card.img)")
@@ -56,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         definition = boards.load(options.board)
     except boards.BoardError as error:
         raise UserError(str(error)) from error
+    _check_engine(options, definition)
     card_path = options.card or emulated_flash.default_card(options.board)
     try:
         card_path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,25 +82,61 @@ def run(options: argparse.Namespace) -> int:
     flash = emulated_flash.beside(card_path)
     with _card(card_path) as card, _flash(flash, card_path):
         prepare_flash(flash, definition, settings, lines or None, identity)
-        board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib,
-                              options.main and options.main.resolve())
+        main = options.main and options.main.resolve()
+        if options.engine == "rp2040":
+            board = rp2040_board.Rp2040Board(definition, card, flash, options.port_offset,
+                                             options.image, main)
+        else:
+            board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib, main)
         try:
             board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: board.stop())
             show = _Json(options) if options.json else _Text(options, users, card_path, identity)
             status = board.run(show.line)
+            safe_mode = show.safe_mode
         except PortError as error:
             raise UserError(f"{error}; choose another --port-offset") from error
-        except firmware_build.BuildError as error:
+        except (firmware_build.BuildError, littlefs_image.NoRoom,
+                rp2040_board.ChipError) as error:
             raise UserError(str(error)) from error
     if board.power_cut:
         raise UserError("the power was cut")
-    if board.safe_mode:
-        raise UserError(f"safe mode: {board.safe_mode}")
+    if safe_mode:
+        raise UserError(f"safe mode: {safe_mode}")
     if status:
         raise UserError("the firmware ended:\n" + "\n".join(board.console_tail[-20:]))
     return 0
+
+
+def _check_engine(options: argparse.Namespace, definition: dict) -> None:
+    """UserError unless this engine can run this board with what it was given."""
+    if options.engine == "vm":
+        if options.image:
+            raise UserError("--image is for --engine rp2040")
+        return
+    if options.heap:
+        raise UserError("--heap is for the VM: with --engine rp2040 the image has its own heap")
+    if definition["link"] == "wifi":
+        raise UserError(f"--engine rp2040: {options.board} has Wi-Fi, and rp2040py's goes out only:"
+                        f" nobody could connect to it; use --board {boards.DEFAULT}")
+    if definition["link"] != "wiznet":
+        raise UserError(f"--engine rp2040: no link of {options.board}'s kind ({definition['link']})"
+                        f" there; use --board {boards.DEFAULT}")
+    missing = [package for module, package in _RP2040_PACKAGES.items()
+               if not importlib.util.find_spec(module)]
+    if missing:
+        raise UserError(f"--engine rp2040 needs {' and '.join(missing)}: "
+                        "pip install -r tests/requirements.txt")
+    if not options.image:
+        raise UserError("--engine rp2040 wants --image FILE.uf2, MicroPython for the Pico or the "
+                        "W5500-EVB-Pico (micropython.org/download)")
+    try:
+        uf2.file_system(uf2.read(options.image))
+    except OSError as error:
+        raise UserError(f"image {options.image}: {error.strerror}") from error
+    except uf2.ImageError as error:
+        raise UserError(f"image {options.image}: {error}") from error
 
 
 def _users(given: list[str]) -> dict[str, str]:
@@ -178,25 +224,34 @@ def _card(path: Path) -> CardImage:
 
 
 class _Json:
-    """Events as JSON objects, one a line; what is no event goes as {"event": "console"}."""
+    """Events as JSON objects, one a line; what is no event goes as {"event": "console"}.
+
+    `safe_mode`: why the firmware left the prompt to its owner, "" where it did not.
+    """
 
     def __init__(self, options: argparse.Namespace):
         self._offset = options.port_offset
+        self.safe_mode = ""
 
-    def line(self, text: str) -> None:
-        """Print one console line."""
+    def line(self, text: str, measured: dict | None = None) -> None:
+        """Print one console line, and what its engine measured with it."""
         event = events.parse(text) or {"event": "console", "text": text}
+        if event["event"] == "safe_mode":
+            self.safe_mode = event["why"]
         if event["event"] == "ready":
             event["ports"] = _outside(event, self._offset)
-        print(json.dumps(event), flush=True)
+        print(json.dumps({**event, **(measured or {})}), flush=True)
 
 
 class _Text:
-    """Events for a person: how to use the appliance once it is ready, then a line each."""
+    """Events for a person: how to use the appliance once it is ready, then a line each. `safe_mode`
+    as with _Json.
+    """
 
     def __init__(self, options: argparse.Namespace, users: dict[str, str], card: Path,
                  identity: tuple[bytes, bytes] | None):
         self._offset = options.port_offset
+        self.safe_mode = ""
         self._passwords = dict(users)  # as far as they are known
         self._card = card
         # How `user` is told which board this is.
@@ -205,17 +260,21 @@ class _Text:
                         else f" --board {options.board}")
         self._identity = identity
 
-    def line(self, text: str) -> None:
-        """Print one console line."""
+    def line(self, text: str, measured: dict | None = None) -> None:
+        """Print one console line, and what its engine measured with it."""
         event = events.parse(text)
         if event is None:
             print(text, flush=True)
             return
+        for key, value in (measured or {}).items():
+            event[key] = f"{value:.6f}" if isinstance(value, float) else value
         stamp = time.strftime("%H:%M:%S", time.localtime(event.pop("time") or None))
         name = event.pop("event")
         if name == "ready":
             self._introduce(event)
             return
+        if name == "safe_mode":
+            self.safe_mode = event["why"]
         if name == "first_start":
             self._passwords[event["user"]] = event["password"]
         if name == "accounts_changed":
@@ -232,6 +291,9 @@ class _Text:
         address = f"{name}@{event['hostname']}"
         print(f"picopost runs on an emulated {event['board']} ({event['address']} on its LAN),"
               f" card {self._card}")
+        if "cycles" in event:
+            print(f"  in its image on an emulated RP2040, ready after {event['cycles']} cycles,"
+                  f" {event['emulated_seconds']} emulated seconds")
         for service, port in sorted(ports.items(), key=lambda item: item[1]):
             print(f"  {_SHOWN.get(service, service[:4].upper()):<28} 127.0.0.1 port {port}")
         for user in names:

@@ -66,8 +66,8 @@ def ask(answers: Answers, definition: dict, has: dict, has_users: bool) -> None:
     if not sys.stdin.isatty():
         wanted = [what for what, is_wanted in (("hostname", hostname), ("wifi", wifi),
                                                ("user", user)) if is_wanted]
-        raise UserError(f"the board has to be told {', '.join(wanted)}: give --answers FILE, or run "
-                        "this at a terminal")
+        raise UserError(f"the board has to be told {', '.join(wanted)}: give --answers FILE, or "
+                        "run this at a terminal")
     if hostname:
         answers.settings["hostname"] = _line("Its name in the network", "picopost")
     if wifi:

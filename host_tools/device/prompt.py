@@ -48,8 +48,8 @@ class Prompt:
         try:
             self._transport = SerialTransport(os.path.realpath(self.device), timeout=_PATIENCE)
         except (TransportError, OSError) as error:
-            raise UserError(f"port {self.device} cannot be opened: another program has it, or it is "
-                            "not yours") from error
+            raise UserError(f"port {self.device} cannot be opened: another program has it, or it "
+                            "is not yours") from error
         try:
             with self._failures("no MicroPython answers"):
                 self._transport.enter_raw_repl(soft_reset=False)
@@ -91,10 +91,11 @@ class Prompt:
             except FileNotFoundError:
                 return None
 
-    def put(self, path: str, content: bytes, new: str, progress: Callable[[int], None] | None = None,
+    def put(self, path: str, content: bytes, new: str,
+            progress: Callable[[int], None] | None = None,
             what: str = "could not be written") -> None:
-        """Make `content` the file `path`, all of it or not at all: it goes to the file `new`, is read
-        back there, and renamed. `progress` is told how many octets are out.
+        """Make `content` the file `path`, all of it or not at all: it goes to the file `new`, is
+        read back there, and renamed. `progress` is told how many octets are out.
         """
         with self._failures(f"{path} {what}"):
             self._transport.fs_writefile(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import boards, events, firmware_build, tls_identity, vm
+from host_tools import boards, firmware_build, tls_identity, vm
 from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
@@ -38,10 +38,9 @@ _TURN = 0.5  # s between two looks at the watchdog
 class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
 
-    After `run`: `power_cut` says whether a fault took the power away, `safe_mode` why the firmware
-    left the prompt to its owner ("" where it did not), `console_tail` holds the last lines. The
-    models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all with their
-    counters and faults.
+    After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
+    last lines. The models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all
+    with their counters and faults.
     """
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
@@ -72,7 +71,6 @@ class EmulatedBoard:
         self._main = main
         self._process: subprocess.Popen | None = None
         self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
-        self.safe_mode = ""
         self._stop_by = 0.0
         self._wake_ours, self._wake_theirs = socket.socketpair()
         self._wake_ours.setblocking(False)
@@ -198,9 +196,6 @@ class EmulatedBoard:
     def _line(self, line: bytes, on_line: Callable[[str], None]) -> None:
         text = line.decode(errors="replace").rstrip("\r")
         self.console_tail = [*self.console_tail[-30:], text]
-        event = events.parse(text)
-        if event and event["event"] == "safe_mode":
-            self.safe_mode = event["why"]
         on_line(text)
 
     def _ask_to_stop(self) -> None:

@@ -18,11 +18,17 @@ _LOW = 0  # of rp2040py's GPIOPinState; above 1 nobody drives the pin
 
 
 class SpiWire:
-    """SPI bus `number` with models behind their chip selects, by pin. `bus.octets` counts."""
+    """SPI bus `number` with models behind their chip selects, by pin. `bus.octets` counts.
 
-    def __init__(self, number: int, devices: dict[int, SpiDevice]):
+    `after_frame()` is called when a chip select has gone high: a chip may move another line of its
+    own then.
+    """
+
+    def __init__(self, number: int, devices: dict[int, SpiDevice],
+                 after_frame: Callable[[], None] = lambda: None):
         self.number = number
         self.devices = devices
+        self.after_frame = after_frame
         self.bus = SpiBus(BusClock())
         for device in devices.values():
             self.bus.attach(device)
@@ -34,7 +40,12 @@ class SpiWire:
             lambda octet: spi.complete_transmit(self.bus.exchange(bytes((octet & 0xFF,)))[0]))
         for pin, device in self.devices.items():
             rp2040.gpio[pin].add_listener(
-                lambda new, old, device=device: self.bus.select(device, new == _LOW))
+                lambda new, old, device=device: self._select(device, new == _LOW))
+
+    def _select(self, device: SpiDevice, selected: bool) -> None:
+        self.bus.select(device, selected)
+        if not selected:
+            self.after_frame()
 
 
 class CycleMarks:
@@ -60,3 +71,27 @@ class OutputWire:
     def attach(self, rp2040) -> None:
         """Called by rp2040py before the chip starts."""
         rp2040.gpio[self.pin].add_listener(lambda new, old: self.handler(int(new == 1)))
+
+
+class InputWire:
+    """Drives an input with what `level()` gives, whenever `update()` is called: a chip's interrupt
+    line."""
+
+    def __init__(self, pin: int, level: Callable[[], bool]):
+        self.pin = pin
+        self._level = level
+        self._driven: bool | None = None
+        self._gpio = None
+
+    def attach(self, rp2040) -> None:
+        """Called by rp2040py before the chip starts."""
+        self._gpio = rp2040.gpio[self.pin]
+        self.update()
+
+    def update(self) -> None:
+        """Take the line to where it belongs now."""
+        level = bool(self._level())
+        # What it is already would be an edge to the emulated chip.
+        if level != self._driven and self._gpio:
+            self._driven = level
+            self._gpio.set_input_value(level)

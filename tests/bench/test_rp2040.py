@@ -126,7 +126,7 @@ def test_the_kernels_code_is_found():
 def test_the_models_answer_to_an_emulated_chip(tmp_path):
     """By the registers of SIO, IO_BANK0 and SPI (RP2040 datasheet 2.3.1.7, 2.19.6.1, 4.4.4)."""
     emulator = pytest.importorskip("rp2040py.rp2040",
-                                   reason="pip install -r tests/requirements-rp2040.txt")
+                                   reason="pip install -r tests/requirements.txt")
     chip = emulator.RP2040()
     *wires, lan = rp2040.wiring(BOARD, tmp_path)
     marks = CycleMarks(rp2040.MARK_PIN)
@@ -159,6 +159,6 @@ def test_the_models_answer_to_an_emulated_chip(tmp_path):
 
 def test_the_kernels_do_their_work_on_an_emulated_core():
     """The oracles are in kernels.py; the figures are told, and only bounded from far above."""
-    pytest.importorskip("rp2040py", reason="pip install -r tests/requirements-rp2040.txt")
+    pytest.importorskip("rp2040py", reason="pip install -r tests/requirements.txt")
     for name, cycles in kernels.measure().items():
         assert 1 < cycles < 200, name

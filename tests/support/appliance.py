@@ -43,17 +43,24 @@ def free_port_offset(ports: tuple[int, ...] = PORTS) -> int:
 
 
 class Appliance:
-    """A running appliance; `events` grows as it reports. Use as a context manager."""
+    """A running appliance; `events` grows as it reports. Use as a context manager.
+
+    `more` are other options of the command. `patience`, in seconds, is how long it waits for what
+    has to come.
+    """
 
     def __init__(self, card: Path, board: str = "pico_w", users: dict[str, str] = USERS,
                  settings: dict | None = None, heap: str | None = None, main: Path | None = None,
-                 hostname: str = "xyz.com"):
+                 hostname: str = "xyz.com", more: tuple[str, ...] = (),
+                 patience: float = _PATIENCE):
         self.offset = free_port_offset()
         self.users = users
         self.hostname = hostname
         self._card = card
+        self._patience = patience
         command = [sys.executable, "-m", "host_tools", "run", "--json", "--board", board,
-                   "--card", str(card), "--port-offset", str(self.offset)]
+                   "--card", str(card), "--port-offset", str(self.offset),
+                   *more]
         for name, password in users.items():
             command += ["--user", f"{name}:{password}"]
         for key, value in {"hostname": hostname, **CROWDED, **(settings or {})}.items():
@@ -87,12 +94,12 @@ class Appliance:
 
     def wait_for(self, name: str, **fields) -> dict:
         """The next event of that name with those fields; what comes before it is passed over."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 event = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {name} {fields} within {_PATIENCE} s; "
+                raise AssertionError(f"no {name} {fields} within {self._patience} s; "
                                      f"last: {self.events[-5:]}") from None
             if event is None:
                 raise AssertionError(f"the appliance ended before {name} {fields}; last: "
@@ -103,8 +110,8 @@ class Appliance:
     def stop(self) -> None:
         """Ctrl-C; AssertionError unless it ends cleanly."""
         self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(_PATIENCE)
-        self._reader.join(_PATIENCE)
+        status = self.process.wait(self._patience)
+        self._reader.join(self._patience)
         assert status == 0, self.process.stderr.read()
         assert self.events[-1]["event"] == "stopped", self.events[-5:]
 
