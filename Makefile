@@ -21,10 +21,22 @@ FUZZ ?=
 # Messages on which the MIME reader and CPython's email are compared after them
 MIME ?= 50000
 
-.PHONY: help venv run test lint campaign bench clean
+# For `make deploy` and its like, e.g. make deploy BOARD=pico_w PORT=/dev/ttyACM0 ANSWERS=answers.json
+BOARD ?=
+PORT ?=
+UF2 ?=
+ANSWERS ?=
+# An emulated board: what `run --usb FOLDER` was given, and where it says that its ports are
+USB ?=
+REACH ?=
+AT_PORT = $(if $(PORT),--port $(PORT)) $(if $(USB),--usb $(USB))
+
+.PHONY: help venv run deploy test lint campaign bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
+	@echo "make deploy [BOARD=pico_w] [PORT=/dev/...] [UF2=FILE] [ANSWERS=FILE]"
+	@echo "            bring it onto a board, from nothing or from another version"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
 	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
 	@echo "               and look for leaks, then compare the MIME reader with CPython's"
@@ -53,6 +65,11 @@ $(BENCH_READY): $(READY) tests/requirements-bench.txt
 
 run: $(READY)
 	@$(BIN)/python -m host_tools run $(RUN)
+
+deploy: $(READY)
+	@$(BIN)/python -m host_tools deploy $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
+		$(if $(UF2),--uf2 $(UF2)) $(if $(ANSWERS),--answers $(ANSWERS)) \
+		$(if $(REACH),--reach $(REACH))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from host_tools import (
     boards_command,
     card_command,
     compile_command,
+    deploy_command,
     run_command,
     user_command,
 )
@@ -22,6 +23,8 @@ COMMANDS = {
              card_command.run),
     "compile": ("compile every firmware file for the board and for the VM",
                 compile_command.arguments, compile_command.run),
+    "deploy": ("from a bare board to a running inbox, or to another version",
+               deploy_command.arguments, deploy_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
     "user": ("add, change, remove and list accounts", user_command.arguments, user_command.run),
 }

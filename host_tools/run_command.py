@@ -18,6 +18,7 @@ from host_tools.emulator import littlefs_image, rp2040_board, uf2
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.lan import PortError
+from host_tools.emulator.usb import UsbFolder
 from host_tools.errors import UserError
 
 # What the firmware calls its services in the event `ready`, by port; SMTP at another port is
@@ -56,6 +57,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--heap", metavar="KIB", default=None,
                         help="heap as `heapsize` writes it, e.g. 96wK (default: the board's)")
     parser.add_argument("--json", action="store_true", help="one JSON object per event")
+    parser.add_argument("--usb", type=Path, metavar="FOLDER",
+                        help="a board as it is bought, its USB port in this folder: for `deploy "
+                             "--usb FOLDER`; its flash is a file there and stays")
     parser.add_argument("--main", type=Path, metavar="FILE", help=argparse.SUPPRESS)
 
 
@@ -78,21 +82,25 @@ def run(options: argparse.Namespace) -> int:
     except accounts.AccountError as error:
         raise UserError(str(error)) from error
     heap_kib = _heap(options.heap)
-    identity = _identity(card_path, settings)
+    identity = None if options.usb else _identity(card_path, settings)
     flash = emulated_flash.beside(card_path)
     with _card(card_path) as card, _flash(flash, card_path):
-        prepare_flash(flash, definition, settings, lines or None, identity)
         main = options.main and options.main.resolve()
+        if not options.usb:
+            prepare_flash(flash, definition, settings, lines or None, identity)
         if options.engine == "rp2040":
             board = rp2040_board.Rp2040Board(definition, card, flash, options.port_offset,
                                              options.image, main)
         else:
-            board = EmulatedBoard(definition, card, flash, options.port_offset, heap_kib, main)
+            usb = UsbFolder(options.usb) if options.usb else None
+            board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
+                                  options.port_offset, heap_kib, main, usb)
         try:
             board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: board.stop())
-            show = _Json(options) if options.json else _Text(options, users, card_path, identity)
+            show = (_Json(options) if options.json else _Usb(options) if options.usb
+                    else _Text(options, users, card_path, identity))
             status = board.run(show.line)
             safe_mode = show.safe_mode
         except PortError as error:
@@ -111,10 +119,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_engine(options: argparse.Namespace, definition: dict) -> None:
     """UserError unless this engine can run this board with what it was given."""
+    if options.usb and (options.user or options.settings or options.main):
+        raise UserError("with --usb the board is told its users and settings by `deploy`")
     if options.engine == "vm":
         if options.image:
             raise UserError("--image is for --engine rp2040")
         return
+    if options.usb:
+        raise UserError("--usb is for --engine vm")
     if options.heap:
         raise UserError("--heap is for the VM: with --engine rp2040 the image has its own heap")
     if definition["link"] == "wifi":
@@ -307,6 +319,21 @@ class _Text:
         for line in _examples(ports, address, shlex.quote(login)):
             print(line)
         print("Ctrl-C stops it.", flush=True)
+
+
+class _Usb(_Text):
+    """The same of a board that others told what it is."""
+
+    def __init__(self, options: argparse.Namespace):
+        super().__init__(options, {}, options.usb, None)
+        print(f"{options.board} at {options.usb}: make deploy BOARD={options.board} "
+              f"USB={options.usb} REACH=127.0.0.1:{options.port_offset}\nCtrl-C unplugs it.",
+              flush=True)
+
+    def _introduce(self, event: dict) -> None:
+        for service, port in sorted(_outside(event, self._offset).items()):
+            print(f"  {_SHOWN.get(service, service[:4].upper()):<28} 127.0.0.1 port {port}",
+                  flush=True)
 
 
 def _examples(ports: dict[str, int], address: str, login: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import shutil
 import socket
@@ -28,15 +29,19 @@ from host_tools.emulator.flash import ACCOUNTS, SETTINGS
 from host_tools.emulator.lan import Lan, PortError
 from host_tools.emulator.radio import Radio
 from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
+from host_tools.emulator.usb import FLASH_KIB, UsbFolder
 
 DEVICE_MODULES = Path(__file__).parent / "device_modules"
+_USB_SCRIPT = Path(__file__).parent / "vm_board.py"
 _STOP_TIME = 10  # s for the firmware to sync the card and leave
 _CTRL_C = b"\x03"
 _TURN = 0.5  # s between two looks at the watchdog
 
 
 class EmulatedBoard:
-    """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files.
+    """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files, or with
+    `usb` a file with its flash: then it is a board as it is bought, and waits for an image and for
+    what comes in at its port.
 
     After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
     last lines. The models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all
@@ -44,7 +49,8 @@ class EmulatedBoard:
     """
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
-                 heap_kib: int | None = None, main: Path | None = None):
+                 heap_kib: int | None = None, main: Path | None = None,
+                 usb: UsbFolder | None = None):
         self.definition = definition
         self.flash = flash
         self.port_offset = port_offset
@@ -69,6 +75,7 @@ class EmulatedBoard:
         else:
             self.radio = Radio()
         self._main = main
+        self._usb = usb
         self._process: subprocess.Popen | None = None
         self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
         self._stop_by = 0.0
@@ -103,29 +110,46 @@ class EmulatedBoard:
         Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
         """
         network = self.radio or self.cable
+        if self._usb and not self.flash.exists() and not self._take_image():
+            return 0
         try:
             while True:
+                if self._usb and self._usb.fileno() < 0:
+                    self._usb.attach()
                 channel = Channel(self.buses, self.pins, network.ask if network else None)
                 status = self._boot(channel, on_line)
-                if self._stop_by or self.power_cut or not channel.cause:
+                if self._stop_by or self.power_cut or not (channel.cause or self._usb):
                     return status
-                self._cause = channel.cause
+                self._cause = channel.cause or self._cause
+                if self._usb and channel.cause:
+                    self._usb.detach()
         finally:
+            if self._usb:
+                self._usb.detach()
             if self.lan:
                 self.lan.close()
 
     def _boot(self, channel: Channel, on_line: Callable[[str], None]) -> int:
-        """From a start to an end of whatever kind."""
-        tree = firmware_build.build_for_vm()
+        """From a start to an end of whatever kind. With USB the firmware is what lies on the flash,
+        else what is in this tree.
+        """
+        path, cwd, flash = [DEVICE_MODULES], None, {}
+        if self._usb:
+            script = _USB_SCRIPT
+            flash = {"PICOPOST_FLASH": str(self.flash.resolve())}
+        else:
+            tree = firmware_build.build_for_vm()
+            script = self._main or tree / "main.py"
+            path += [tree, tree / "lib"]
+            cwd = self.flash
         self._process = vm.start(
-            self.heap_kib, str(self._main or tree / "main.py"),
-            path=[DEVICE_MODULES, tree, tree / "lib"], cwd=self.flash,
+            self.heap_kib, str(script), path=path, cwd=cwd,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             umask=0o077,  # what it writes to its flash is for its owner alone
             start_new_session=True,  # a Ctrl-C in our terminal is ours to pass on
             pass_fds=(channel.vm_end.fileno(),),
             env={"PICOPOST_EMULATOR_FD": str(channel.vm_end.fileno()),
-                 "PICOPOST_RESET_CAUSE": self._cause,
+                 "PICOPOST_RESET_CAUSE": self._cause, **flash,
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
         try:
@@ -156,6 +180,8 @@ class EmulatedBoard:
             selector.register(channel, selectors.EVENT_READ, "chips")
             selector.register(console, selectors.EVENT_READ, "console")
             selector.register(self._wake_ours, selectors.EVENT_READ, "wake")
+            if self._usb:
+                selector.register(self._usb, selectors.EVENT_READ, "usb")
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
             while True:
@@ -176,6 +202,8 @@ class EmulatedBoard:
                             selector.unregister(channel)
                     elif key.data == "lan":
                         self.w5500.poll()
+                    elif key.data == "usb":
+                        self._type(self._usb.typed())
                     elif key.data == "wake":
                         self._wake_ours.recv(100)
                         self._ask_to_stop()
@@ -187,6 +215,8 @@ class EmulatedBoard:
                             if pending:
                                 self._line(pending, on_line)
                             return
+                        if self._usb:
+                            self._usb.show(data)
                         *lines, pending = (pending + data).split(b"\n")
                         for line in lines:
                             self._line(line, on_line)
@@ -201,11 +231,29 @@ class EmulatedBoard:
     def _ask_to_stop(self) -> None:
         if not self._stop_by:
             self._stop_by = time.monotonic() + _STOP_TIME
-            try:
-                self._process.stdin.write(_CTRL_C)
-                self._process.stdin.flush()
-            except BrokenPipeError:
-                pass  # it has ended by itself
+            self._type(_CTRL_C)
+            if self._usb:  # and the prompt's end
+                self._process.stdin.close()
+
+    def _type(self, octets: bytes) -> None:
+        try:
+            self._process.stdin.write(octets)
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it has ended by itself, or is about to
+
+    def _take_image(self) -> bool:
+        """Offer the BOOTSEL drive until it has got an image, of which only the size of its file
+        system is used: the VM is the MicroPython. False: `stop` came first.
+        """
+        self._usb.offer_drive()
+        while self._usb.taken() is None:
+            if select.select([self._wake_ours], [], [], _TURN / 10)[0]:
+                return False
+        size = FLASH_KIB[self.definition["image"]["name"]] << 10
+        self.flash.touch(mode=0o600)
+        self.flash.write_bytes(b"\xff" * size)
+        return True
 
 
 def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str] | None,

@@ -1,0 +1,89 @@
+"""The USB side of an emulated board, in a folder: `serial`, or the drive `RPI-RP2`."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import tty
+from pathlib import Path
+
+from host_tools.device.usb import INFO
+from host_tools.emulator import uf2
+
+# Of flash, what an image leaves for its file system, KiB (ports/rp2/boards/*/mpconfigboard.h:
+# MICROPY_HW_FLASH_STORAGE_BYTES).
+FLASH_KIB = {"RPI_PICO_W": 848, "RPI_PICO": 1408, "W5500_EVB_PICO": 1408}
+BLOCK = 4096
+_INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
+
+
+class UsbFolder:
+    """`folder` is made; what was left in it by a board that is gone, goes.
+
+    The port is a pseudo-terminal, another one after each reset, as the device of a real board goes
+    and comes. What nobody reads is lost, once its buffer is full.
+    """
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._port = folder / "serial"
+        self.drive = folder / "RPI-RP2"
+        self._ours = self._theirs = -1
+        self.detach()
+        if self.drive.exists():
+            shutil.rmtree(self.drive)
+
+    def attach(self) -> None:
+        """The port comes."""
+        self._ours, self._theirs = pty.openpty()
+        tty.setraw(self._theirs)  # and held open: else our end would be at its end without a reader
+        os.set_blocking(self._ours, False)
+        self._port.symlink_to(os.ttyname(self._theirs))
+
+    def detach(self) -> None:
+        """The port goes."""
+        self._port.unlink(missing_ok=True)
+        if self._ours >= 0:
+            os.close(self._ours)
+            os.close(self._theirs)
+            self._ours = self._theirs = -1
+
+    def fileno(self) -> int:
+        """Of our end of the port."""
+        return self._ours
+
+    def typed(self) -> bytes:
+        """What came in at the port; blocks never."""
+        try:
+            return os.read(self._ours, 4096)
+        except OSError:
+            return b""
+
+    def show(self, octets: bytes) -> None:
+        """Send them out, as far as there is room."""
+        try:
+            os.write(self._ours, octets)
+        except OSError:
+            pass  # nobody reads
+
+    # --- BOOTSEL ------------------------------------------------------------------------------
+
+    def offer_drive(self) -> None:
+        """As a board without an image, or whose BOOTSEL is held down."""
+        self.drive.mkdir()
+        (self.drive / INFO).write_text(_INFO)
+
+    def taken(self) -> bytes | None:
+        """The program that was copied to the drive, which is gone then; None while there is none
+        that is whole.
+        """
+        for path in self.drive.glob("*.uf2"):
+            try:
+                program = uf2.read(path)
+            except (uf2.ImageError, OSError):
+                continue  # it is still coming, or nothing
+            shutil.rmtree(self.drive)
+            return program
+        return None
