@@ -22,7 +22,7 @@ except ImportError:  # no native code for this processor
 _LIMIT = const(4094)
 _BULK_LIMIT = limits.BULK_BUFFER - 10
 _STRIDE = limits.BULK_BUFFER - 512
-# Pieces of the session's own block, 14 KB, which fill all that lwIP keeps of a connection (11,680
+# Pieces of the session's own block, 14 KB, which fill all that lwIP keeps of a connection (6,400
 # octets) unless the client reads on.
 _EAGER = const(4)
 _FRESH = memoryview(new_sending())
