@@ -133,8 +133,9 @@ def _check_engine(options: argparse.Namespace, definition: dict) -> None:
         raise UserError(f"--engine rp2040: {options.board} has Wi-Fi, and rp2040py's goes out only:"
                         f" nobody could connect to it; use --board {boards.DEFAULT}")
     if definition["link"] != "wiznet":
-        raise UserError(f"--engine rp2040: no link of {options.board}'s kind ({definition['link']})"
-                        f" there; use --board {boards.DEFAULT}")
+        raise UserError(f"--engine rp2040: the link of {options.board}, {definition['link']}, moves"
+                        " whole frames through the W5500, which its model does not; use --board "
+                        f"{boards.DEFAULT}")
     missing = [package for module, package in _RP2040_PACKAGES.items()
                if not importlib.util.find_spec(module)]
     if missing:

@@ -96,10 +96,8 @@ class Rp2040Board:
         self.sd_card = SDCard(card)
         self.lan = Lan(port_offset)
         self.w5500 = W5500(self.lan)
-        pins = definition["wiznet"]
-        self._interrupt = InputWire(pins["interrupt"], lambda: not self.w5500.interrupt)
-        self.wires = [*self._buses(), self._interrupt, OutputWire(
-            pins["reset"], lambda level: None if level else self._reset_w5500())]
+        self._interrupt: InputWire | None = None
+        self.wires = [*self._buses(), *self._lines(definition["wiznet"])]
         self._image = image
         self._main = main
         program = uf2.read(image)
@@ -109,6 +107,7 @@ class Rp2040Board:
         self._console = Console(self._now)
         self._known_files = b""  # the file system when it was last looked at
         self._up = False  # its console is open
+        self._stopped = False  # as the firmware says
         self._stopping = 0
         self._stop_by = float("inf")
         self._wake_ours, self._wake_theirs = socket.socketpair()
@@ -119,12 +118,27 @@ class Rp2040Board:
         for wiring, device in ((self.definition["sd_card"], self.sd_card),
                                (self.definition["wiznet"], self.w5500)):
             buses.setdefault(wiring["spi"], {})[wiring["cs"]] = device
-        return [SpiWire(number, devices, self._interrupt.update)
+        return [SpiWire(number, devices, self._update_interrupt)
                 for number, devices in buses.items()]
+
+    def _lines(self, pins: dict[str, int]) -> list[OutputWire | InputWire]:
+        """The W5500's own, as far as they are connected."""
+        lines: list[OutputWire | InputWire] = []
+        if "reset" in pins:
+            lines.append(OutputWire(pins["reset"],
+                                    lambda level: None if level else self._reset_w5500()))
+        if "interrupt" in pins:
+            self._interrupt = InputWire(pins["interrupt"], lambda: not self.w5500.interrupt)
+            lines.append(self._interrupt)
+        return lines
 
     def _reset_w5500(self) -> None:
         self.w5500.reset()
-        self._interrupt.update()
+        self._update_interrupt()
+
+    def _update_interrupt(self) -> None:
+        if self._interrupt:
+            self._interrupt.update()
 
     def _make_device(self):
         """rp2040py's device with the image in it and our models around it, not started."""
@@ -156,11 +170,10 @@ class Rp2040Board:
         finally:
             self._keep_accounts()
             self.lan.close()
-        tail = self.console_tail
-        ended = any((events.parse(line) or {}).get("event") == "stopped" for line in tail)
         # Before main.py takes Ctrl-C for itself, MicroPython does.
-        interrupted = self._stopping and any(line.startswith(_INTERRUPTED) for line in tail)
-        return 0 if ended or interrupted else 1
+        interrupted = self._stopping and any(line.startswith(_INTERRUPTED)
+                                             for line in self.console_tail)
+        return 0 if self._stopped or interrupted else 1
 
     def stop(self) -> None:
         """Ask the firmware to end, as Ctrl-C on its console does; once more: do not wait for it.
@@ -216,6 +229,16 @@ class Rp2040Board:
         simulator, clock = device.simulator, device.simulator.clock
         breakpoints: list[int] = []
         device.mcu.on_break = lambda code: (breakpoints.append(code), simulator.stop())
+        reset = device.mcu.watchdog.on_watchdog_trigger
+
+        def on_reset() -> None:
+            if self._stopping:
+                self._stop_by = 0  # it need not start again
+                simulator.stop()
+            else:
+                reset()
+
+        device.mcu.watchdog.on_watchdog_trigger = on_reset
         device.cdc.on_serial_data = self._console.feed
         device.cdc.on_device_connected = self._connected
         end_of_slice = clock.create_alarm(simulator.stop)
@@ -257,11 +280,12 @@ class Rp2040Board:
         while lines:
             text, moment = lines.popleft()
             self.console_tail = [*self.console_tail[-30:], text]
+            self._stopped |= (events.parse(text) or {}).get("event") == "stopped"
             on_line(text, moment._asdict())
 
     def _poll_w5500(self) -> None:
         self.w5500.poll()
-        self._interrupt.update()
+        self._update_interrupt()
 
     def _ask_to_stop(self) -> None:
         self._stopping += len(self._wake_ours.recv(100))

@@ -242,6 +242,15 @@ def test_a_client_interrupts_the_chip(tmp_path, monkeypatch):
     assert levels == [1, 0, 1]
 
 
+def test_a_w5500_without_reset_and_interrupt_lines(tmp_path, monkeypatch):
+    wiznet = {key: value for key, value in DEFINITION["wiznet"].items()
+              if key not in ("reset", "interrupt")}
+    monkeypatch.setitem(DEFINITION, "wiznet", wiznet)
+    version = bytes((0, COMMON_OFFSETS["VERSIONR"], 0, 0))
+    board = make(tmp_path, [*selecting(version, reading=True), *printed("\r\n" + PROMPT)])
+    assert run(board)[1][0] == "\x01\x02\x03\x04"
+
+
 def test_a_power_cut_ends_it(tmp_path):
     """The model's exception comes through the core from within an instruction."""
     board = make(tmp_path, [*printed(READY), *selecting(b"any"),
@@ -269,6 +278,11 @@ def test_a_reset_starts_it_again(tmp_path):
 
     run(board, on_line)
     assert len(seen) >= 3 and set(seen) == {READY.strip()}
+
+
+def test_who_is_stopping_does_not_start_again(tmp_path):
+    board = make(tmp_path, [*printed(READY), WAIT_FOR_CTRL_C, (WATCHDOG, 1 << 31)])
+    assert run(board, lambda text, measured: board.stop()) == (1, [READY.strip()])
 
 
 def test_an_image_that_opens_no_console_is_given_up(tmp_path, monkeypatch):

@@ -84,6 +84,12 @@ def test_a_firmware_that_ends_by_itself_is_an_error(start):
 
 
 @needs_packages
+def test_safe_mode_is_an_error_that_says_why(start):
+    with pytest.raises(UserError, match="safe mode: no such setting"):
+        start(printed('0 safe_mode why="no such setting" advice="mend it"\r\n' + PROMPT), "--json")
+
+
+@needs_packages
 def test_an_image_that_does_not_come_up_is_one_line(start, monkeypatch):
     monkeypatch.setattr(rp2040_board, "_BOOT_TIME", 30_000_000)
     with pytest.raises(UserError, match="does not come up"):
@@ -106,17 +112,13 @@ def refused(*given: str) -> str:
 
 @pytest.mark.parametrize("given, words", [
     (["--engine", "rp2040", "--board", "pico_w"], ["pico_w", "Wi-Fi", "--board pico_w5500"]),
+    (["--engine", "rp2040", "--board", "w5500_evb_pico"], ["wiznet5k", "--board pico_w5500"]),
     (["--engine", "rp2040", "--heap", "96wK"], ["--heap"]),
     (["--image", "x.uf2"], ["--engine rp2040"]),
 ])
 def test_options_that_do_not_go_together(given, words):
     message = refused(*given)
     assert all(word in message for word in words), message
-
-
-def test_a_link_of_another_kind(monkeypatch):
-    monkeypatch.setattr(run_command.boards, "load", lambda name: {"link": "token_ring"})
-    assert "token_ring" in refused("--engine", "rp2040", "--board", "any")
 
 
 @needs_packages
