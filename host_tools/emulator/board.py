@@ -118,7 +118,8 @@ class EmulatedBoard:
                     self._usb.attach()
                 channel = Channel(self.buses, self.pins, network.ask if network else None)
                 status = self._boot(channel, on_line)
-                if self._stop_by or self.power_cut or not (channel.cause or self._usb):
+                soft_reset = self._usb and not status
+                if self._stop_by or self.power_cut or not (channel.cause or soft_reset):
                     return status
                 self._cause = channel.cause or self._cause
                 if self._usb and channel.cause:

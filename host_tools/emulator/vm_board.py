@@ -131,7 +131,7 @@ def execute(code, scope, mode):
 
 scope = {"__name__": "__main__"}
 mount()
-sys.path[:] = ["", *sys.path]
+sys.path.insert(0, "")
 try:
     with open("main.py") as file:
         code = file.read()
