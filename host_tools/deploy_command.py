@@ -232,7 +232,7 @@ def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
 @contextmanager
 def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
     with Progress(TextColumn("firmware"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-                  console=console, transient=True) as bar:
+                  console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("firmware", total=None)
         yield lambda out, total: bar.update(task, completed=out, total=total)
 

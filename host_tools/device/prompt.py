@@ -120,7 +120,9 @@ class Prompt:
         """From whatever state an error has left its prompt in."""
         with self._failures("cannot be reset, mail is down: unplug it and plug it in again"):
             self._transport.enter_raw_repl(soft_reset=False)
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            # Not before its last answer has come over.
+            self._transport.exec_raw_no_follow(
+                "import machine, time\ntime.sleep_ms(100)\nmachine.reset()")
 
     @contextlib.contextmanager
     def _failures(self, what: str) -> Iterator[None]:
