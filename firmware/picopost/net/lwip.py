@@ -1,12 +1,14 @@
 """What boards with lwIP share: the sockets of the image, whatever carries their packets."""
 
 import asyncio
+import errno
 import socket
 import time
 from asyncio import core
 from micropython import const
 
 from picopost import event_log, limits
+from picopost.net import lwip_memory
 
 _TCP = const(6)
 _TCP_NODELAY = const(1)
@@ -30,14 +32,24 @@ def _dotted(address):
 
 
 class Connection:
-    """A TCP connection; same contract as wiznet's."""
+    """A TCP connection; same contract as wiznet's. `memory`: lwIP's, which is asked before a write;
+    None where sockets never wait for any, which counts in `answered` the octets of an answer, and
+    says in `stopped` that the peer does not read what it asked for.
+    """
 
-    piece = limits.BULK_BUFFER  # with one call lwIP has all the octets that it has room for (6,400)
+    piece = limits.BULK_BUFFER  # with one call the socket has all the octets that it has room for
 
-    def __init__(self, sock, peer, local_port):
+    def __init__(self, sock, peer, local_port, memory=None):
         self.peer = peer
         self.local_port = local_port
         self._socket = sock
+        self._memory = memory
+        if memory:
+            self.piece = limits.CARD_BLOCK
+        self._refused = False  # the last write found no room in lwIP's memory
+        self._gone = False
+        self.answered = 0
+        self.stopped = False
         sock.setblocking(False)
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
@@ -45,10 +57,28 @@ class Connection:
         """One to len(buf) octets; 0 at the end of the stream, None when nothing is there. OSError
         when the peer vanished.
         """
-        return self._socket.readinto(buf)
+        try:
+            count = self._socket.readinto(buf)
+        except OSError:
+            # The socket tells of a reset once. A write behind that would go through a NULL pointer.
+            self._gone = True
+            raise
+        if count is None:  # it waits for us
+            self.answered = 0
+            self.stopped = False
+        return count
 
     def write_now(self, buf):
         """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
+        if self._gone:
+            raise OSError(errno.ENOTCONN)
+        if self._memory:
+            count = self._memory.grant(len(buf), self)
+            self._refused = not count
+            if not count:
+                return None
+            if count < len(buf):
+                buf = memoryview(buf)[:count]
         return self._socket.write(buf)
 
     def wait_readable(self):
@@ -57,16 +87,21 @@ class Connection:
 
     def wait_writable(self):
         """Awaitable: until `write_now` is worth a try."""
+        if self._refused:  # the socket would say that it is writable
+            return asyncio.sleep_ms(limits.LWIP_LOOK)
         return _writable(self._socket)
 
     async def write(self, buf):
         """All of `buf`, at the peer's pace. OSError when it vanished."""
-        sent = self.write_now(buf) or 0
+        sent = count = self.write_now(buf) or 0
         if sent < len(buf):
             view = memoryview(buf)
             while sent < len(buf):
-                await _writable(self._socket)
-                sent += self.write_now(view[sent:]) or 0
+                # What lwIP's memory has room for goes at once, piece by piece.
+                if not (count and self._memory):
+                    await self.wait_writable()
+                count = self.write_now(view[sent:]) or 0
+                sent += count
         else:
             await asyncio.sleep_ms(0)  # nobody waits for one fast reader
 
@@ -89,10 +124,11 @@ class Link:
 
     max_sessions = limits.LWIP_SESSIONS
     max_waiting = limits.LWIP_WAITING
-    likes_bulk = True
 
     def __init__(self, interface, settings):
         self.address = ""
+        self._memory = lwip_memory.find()
+        self.likes_bulk = self._memory is None
         self._interface = interface
         self._settings = settings
         self._listeners = []
@@ -137,7 +173,7 @@ class Link:
             sock = None
             try:
                 sock, address = listener.accept()
-                asyncio.create_task(handler(Connection(sock, _dotted(address), port)))
+                asyncio.create_task(handler(Connection(sock, _dotted(address), port, self._memory)))
             except (OSError, MemoryError) as error:
                 # The client left again, or lwIP or the heap is out of room: the others go on.
                 if sock:
@@ -168,3 +204,5 @@ class Link:
         for listener in self._listeners:
             listener.close()
         self._listeners = []
+        if self._memory:
+            self._memory.close()
