@@ -89,7 +89,9 @@ class Memory:
         # There is room for the next morsel when the last one is gone; for one more, when one of
         # those that lay about is.
         for left in (self._left - 1, self._left):
-            if 0 <= left <= 2 and self.has(count, limits.LWIP_PIECE_SPARE - (left + 1) * _MORSEL):
+            # However few octets it has: less room than a morsel's tells nothing.
+            spare = limits.LWIP_PIECE_SPARE - (left + 1) * _MORSEL
+            if 0 <= left <= 2 and self.has(limits.LWIP_MORSEL, spare):
                 self._left = left
                 break
         else:
