@@ -180,6 +180,7 @@ async def _serve(board, settings, known, led, settled, proven):
     try:
         await _join(link, led)
         office.use_address(link.address)
+        link.moved = office.use_address
         server = Server(link, identity)
         ports = {}
         for port, service in _services(office, settings, identity):

@@ -215,6 +215,7 @@ def test_dhcp_other_network(dhcp_bench):
     dhcp_bench.vm.exec("limits.PATROL = 1")
     dhcp_bench.up()
     messages = dhcp_bench.lan.dhcp.messages
+    dhcp_bench.vm.exec("moved = []; link.moved = moved.append")
     with dhcp_bench.serving(echo=25) as ask:
         dhcp_bench.unplug()
         dhcp_bench.lan.set_link(True)
@@ -224,6 +225,7 @@ def test_dhcp_other_network(dhcp_bench):
         dhcp_bench.lan.dhcp.address = bytes([192, 168, 77, 3])
         dhcp_bench.lan.set_link(True)
         until(lambda: ask("link.address") == "192.168.77.3", "the new address")
+        assert ask("moved[-1]") == "192.168.77.3"
     assert messages["NAK"] == 1 and messages["DISCOVER"] == 2
     assert bytes(dhcp_bench.chip._common[0x0F:0x13]) == bytes([192, 168, 77, 3])
 

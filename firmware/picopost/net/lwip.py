@@ -119,11 +119,13 @@ class Link:
     the loss and return of the network. Subclasses say how to bring it up.
 
     `settings`: `address`, "dhcp" or a dict of address, netmask, gateway and dns as text. `address`
-    is the link's own as text, "" while it has none.
+    is the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
+    with each later one.
     """
 
     max_sessions = limits.LWIP_SESSIONS
     max_waiting = limits.LWIP_WAITING
+    moved = None
 
     def __init__(self, interface, settings):
         self.address = ""
@@ -182,14 +184,23 @@ class Link:
                 await asyncio.sleep_ms(50)
 
     async def run(self):
-        """For ever: bring the interface up again when the network is lost."""
+        """For ever: bring the interface up again when the network is lost, and follow its address,
+        which a router may change at any time.
+        """
         while True:
             await asyncio.sleep_ms(limits.LINK_RETRY)
-            if not self._interface.isconnected():
+            before = self.address
+            up = self._interface.isconnected()
+            if up:
+                self.address = self._interface.ifconfig()[0]
+            else:
                 event_log.log("link_down")
                 while not await self._is_up_again():
                     await asyncio.sleep_ms(limits.LINK_RETRY)
+            if not up or self.address != before:
                 event_log.log("link_up", address=self.address)
+            if self.moved and self.address != before:
+                self.moved(self.address)
 
     async def _is_up_again(self):
         try:

@@ -36,12 +36,14 @@ class Link:
     they are wired reset and interrupt).
 
     `settings`: `hostname` and `address`, "dhcp" or a dict of address, netmask, gateway and dns
-    as text. `address` is the link's own as text, "" while it has none.
+    as text. `address` is the link's own as text, "" while it has none; `moved(address)`, where
+    one is set, is called with each later one.
     """
 
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
     likes_bulk = False  # a piece is what a socket of the chip has room for
+    moved = None
 
     def __init__(self, board, settings):
         self._board = board["wiznet"]
@@ -117,6 +119,8 @@ class Link:
         self.address = w5500.dotted(address) if any(address) else ""
         self._addresses = gateway + netmask + self._mac + address
         self.chip.configure(self._addresses)
+        if self.moved and self.address:
+            self.moved(self.address)
 
     # --- serving ----------------------------------------------------------------------------
 
