@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import accounts, boards, firmware_build, tls_identity
 from host_tools.deploy import answers as questions
-from host_tools.deploy import image, services, transfer, version
+from host_tools.deploy import checked, image, services, transfer, version
 from host_tools.deploy.answers import Answers
 from host_tools.device.prompt import Prompt
 from host_tools.device.usb import FolderUsb, Port, Usb
 from host_tools.errors import UserError
-from host_tools.user.place import parse_settings
 
 _SETTINGS = "settings.json"
 _ACCOUNTS = "accounts.txt"
@@ -39,9 +37,6 @@ import sys, os
 def _facts():
     i = sys.implementation
     return (i.name, i.version[:3], getattr(i, "_mpy", 0), getattr(i, "_machine", ""))
-def _unique():
-    import machine
-    return "".join(["%02x" % octet for octet in machine.unique_id()])
 """
 
 
@@ -81,14 +76,16 @@ def run(options: argparse.Namespace) -> int:
     port = _port(options, usb, definition, say)
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
-        has = parse_settings(prompt.read(_SETTINGS) or b"{}", f"{port.device}: {_SETTINGS}") \
-            if _is_sound(prompt) else {}
+        has = _settings_there(prompt)
         old_accounts = prompt.read(_ACCOUNTS)
-        questions.ask(given, definition, has, old_accounts is not None)
+        questions.ask(given, definition, has or {}, old_accounts is not None)
+        settings, refused = checked.merged(has or {}, given.settings)
+        for why in refused:
+            say(f"left out: {why}")
         built = _build(definition, arch)
         with _bar(console) as progress:
             sent = transfer.send(prompt, built, progress)
-        changed = _configure(prompt, {**has, **given.settings}, has, given, old_accounts)
+        changed = _configure(prompt, settings, has, given, old_accounts)
     say(_summary(sent, changed))
     ready = services.wait_ready(port.device, say)
     host, offset = _reach(options, ready)
@@ -174,13 +171,13 @@ def _known(prompt: Prompt, machine: str) -> str:
     return may_be[0]
 
 
-def _is_sound(prompt: Prompt) -> bool:
-    """Whether its settings can be read at all; those that cannot are told anew."""
-    content = prompt.read(_SETTINGS)
+def _settings_there(prompt: Prompt) -> dict | None:
+    """None where there are none, or none that can be read: they are told anew."""
     try:
-        return content is None or isinstance(json.loads(content), dict)
+        settings = json.loads(prompt.read(_SETTINGS) or b"")
     except ValueError:
-        return False
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 # --- what goes on it --------------------------------------------------------------------------
@@ -205,11 +202,11 @@ def _build(definition: dict, arch: str | None) -> version.Version:
         raise UserError(str(error)) from error
 
 
-def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
+def _configure(prompt: Prompt, settings: dict, had: dict | None, given: Answers,
                old_accounts: bytes | None) -> list[str]:
     """Write settings, accounts, key and certificate where they are not there or others; which."""
     changed = []
-    if settings != had or prompt.read(_SETTINGS) is None:
+    if settings != had:
         prompt.put(_SETTINGS, json.dumps(settings).encode(), "settings.new")
         changed.append("settings")
     if given.users:
@@ -219,10 +216,10 @@ def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
         prompt.put(_ACCOUNTS, accounts.text(lines).encode(), "accounts.new")
         changed.append("accounts")
     hostname = settings.get("hostname", "picopost")
-    unique = prompt.value("_unique()", "it does not say who it is")
-    key, certificate = tls_identity.keep(
-        platformdirs.user_data_path("picopost") / str(unique), str(hostname))
-    if prompt.read(tls_identity.CERTIFICATE) != certificate:
+    # The board's own is kept: mail programs know it. It is nowhere else.
+    if not tls_identity.fits(prompt.read(tls_identity.KEY) or b"",
+                             prompt.read(tls_identity.CERTIFICATE) or b"", hostname):
+        key, certificate = tls_identity.make(hostname)
         prompt.put(tls_identity.KEY, key, "tls.new")
         prompt.put(tls_identity.CERTIFICATE, certificate, "tls.new")
         changed.append("TLS key and certificate")

@@ -60,6 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--usb", type=Path, metavar="FOLDER",
                         help="a board as it is bought, its USB port in this folder: for `deploy "
                              "--usb FOLDER`; its flash is a file there and stays")
+    parser.add_argument("--unplug-after", type=int, metavar="N", help=argparse.SUPPRESS)
     parser.add_argument("--main", type=Path, metavar="FILE", help=argparse.SUPPRESS)
 
 
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
             board = rp2040_board.Rp2040Board(definition, card, flash, options.port_offset,
                                              options.image, main)
         else:
-            usb = UsbFolder(options.usb) if options.usb else None
+            usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
                                   options.port_offset, heap_kib, main, usb)
         try:
@@ -252,6 +253,7 @@ class _Json:
         if event["event"] == "safe_mode":
             self.safe_mode = event["why"]
         if event["event"] == "ready":
+            self.safe_mode = ""
             event["ports"] = _outside(event, self._offset)
         print(json.dumps({**event, **(measured or {})}), flush=True)
 
@@ -284,6 +286,7 @@ class _Text:
         stamp = time.strftime("%H:%M:%S", time.localtime(event.pop("time") or None))
         name = event.pop("event")
         if name == "ready":
+            self.safe_mode = ""
             self._introduce(event)
             return
         if name == "safe_mode":

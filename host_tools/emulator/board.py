@@ -205,6 +205,8 @@ class EmulatedBoard:
                         self.w5500.poll()
                     elif key.data == "usb":
                         self._type(self._usb.typed())
+                        if self._usb.unplugged:
+                            raise PowerCut
                     elif key.data == "wake":
                         self._wake_ours.recv(100)
                         self._ask_to_stop()
