@@ -34,6 +34,7 @@ class UsbFolder:
         self._ours = self._theirs = -1
         self._left = unplug_after
         self._typed = 0
+        (folder / "typed").write_text("0")
         self.unplugged = False
         self.detach()
         if self.drive.exists():
