@@ -133,6 +133,7 @@ def test_a_pulled_cable_leaves_a_version_that_starts(deployed, tmp_path, monkeyp
             carries_a_letter(board)
             with board.prompt() as prompt:
                 found.append(prompt.read(LIST))
+                assert set(listed(found[-1]).values()) <= names(prompt)
             board.wait_ready()
             board.deploy(answers=None)
             board.wait_ready()
