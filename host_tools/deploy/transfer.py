@@ -100,6 +100,6 @@ def _make_room(prompt: Prompt, sent: Sent, missing: dict[str, bytes], there: lis
 
 
 def _free(prompt: Prompt) -> int:
-    size, free = prompt.value("(lambda s: (s[0], s[3]))(os.statvfs('/'))",
+    size, free = prompt.value("(lambda s: (s[0], s[3]))(os.statvfs(os.getcwd()))",
                               "its flash could not be looked at")
     return size * free

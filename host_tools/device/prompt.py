@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 from mpremote.transport import TransportError
@@ -16,6 +17,7 @@ from mpremote.transport_serial import SerialTransport
 from host_tools.errors import UserError
 
 _PATIENCE = 5  # s for one answer
+_LOOK = 0.2  # s between two tries
 _CHUNK = 512  # octets of a file that go in one command
 # What was written, from the flash and not from memory.
 _HASH = """
@@ -45,6 +47,18 @@ class Prompt:
         self._hashes = False
 
     def __enter__(self) -> Prompt:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._open()
+                return self
+            except UserError as error:
+                # A board that is just starting again takes its port away and brings it back.
+                if not isinstance(error.__cause__, OSError) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_LOOK)
+
+    def _open(self) -> None:
         try:
             self._transport = SerialTransport(os.path.realpath(self.device), timeout=_PATIENCE)
         except (TransportError, OSError) as error:
@@ -56,7 +70,6 @@ class Prompt:
         except BaseException:
             self._hang_up()
             raise
-        return self
 
     def __exit__(self, kind, error, _) -> None:
         try:

@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
-from host_tools import deploy_command
-from host_tools.deploy import version
+from host_tools import deploy_command, firmware_build
+from host_tools.deploy import services, version
 from host_tools.deploy.version import LIST, Version, listed
 from host_tools.errors import UserError
 from tests.deploy.usb_board import ANSWERS, UsbBoard
@@ -196,7 +196,7 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
         monkeypatch.setattr(version, "build", failing)
-        with pytest.raises(UserError, match="(?s)safe mode: 3 starts failed.*no module named.*server"):
+        with pytest.raises(UserError, match="(?s)safe mode: 3 starts failed.*no module.*server"):
             board.deploy(answers=None)
         event = board.wait_for("safe_mode")
         assert "picopost.net.server" in event["why"]
@@ -212,3 +212,39 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
         carries_a_letter(board)
         with board.prompt() as prompt:
             assert prompt.read("fault.txt") is None
+
+
+def recompiled(path: str, old: str, new: str, folder) -> bytes:
+    """A file of the firmware with other source, as the VM runs it."""
+    source = (firmware_build.FIRMWARE / path).with_suffix(".py").read_text()
+    assert source.count(old) == 1
+    (folder / "other.py").write_text(source.replace(old, new))
+    target = folder / (path.replace("/", "_") + ".mpy")
+    firmware_build.compile_file(folder / "other.py", target, None, path)
+    return target.read_bytes()
+
+
+def test_a_loop_that_stands_still_is_reset_by_the_watchdog(deployed, tmp_path, monkeypatch):
+    build = version.build
+    others = {"picopost/limits.mpy": recompiled("picopost/limits.py", "TIME = const(8_000)",
+                                                "TIME = const(1_000)", tmp_path),
+              "picopost/appliance.mpy": recompiled(
+                  "picopost/appliance.py", "        dog.feed()\n",
+                  "        dog.feed()\n        while True:\n            pass\n", tmp_path)}
+
+    def hanging(*given):
+        first = build(*given)
+        return dataclasses.replace(first, files={**first.files, **others})
+
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        with pytest.raises(UserError, match="127.0.0.1 port"):  # nobody answers there
+            monkeypatch.setattr(version, "build", hanging)
+            monkeypatch.setattr(services, "_ANSWER", 1)
+            board.deploy(answers=None)
+        assert "the watchdog reset the board" in board.wait_for("safe_mode")["why"]
+        assert [event["event"] for event in board.events].count("ready") == 4  # and the first
+        monkeypatch.setattr(version, "build", build)
+        board.deploy(answers=None)
+        board.wait_ready()
+        carries_a_letter(board)
