@@ -12,7 +12,7 @@ import platformdirs
 
 from host_tools import accounts, boards, firmware_build, tls_identity
 from host_tools.deploy import answers as questions
-from host_tools.deploy import image, services, transfer, version
+from host_tools.deploy import image, kind, services, transfer, version
 from host_tools.deploy.answers import Answers
 from host_tools.device import choice
 from host_tools.device.progress import bar, terminal
@@ -27,20 +27,6 @@ _ACCOUNTS = "accounts.txt"
 # mpy-cross' names for them.
 _ARCHITECTURES = {2: "x64", 4: "armv6m"}
 _MPY_VERSION = 6
-# How an image calls the board that it is for (sys.implementation._machine): which of ours it is.
-_MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
-             "Raspberry Pi Pico with RP2040": ("pico_w5500",),
-             "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
-
-_FACTS = """
-import sys, os
-def _facts():
-    i = sys.implementation
-    return (i.name, i.version[:3], getattr(i, "_mpy", 0), getattr(i, "_machine", ""))
-def _unique():
-    import machine
-    return "".join(["%02x" % octet for octet in machine.unique_id()])
-"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,36 +107,20 @@ def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
 
 def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]:
     """(the board's definition, what mpy-cross is to compile for)."""
-    prompt.run(_FACTS, "it is no MicroPython")
-    name, numbers, mpy, machine = prompt.value("_facts()", "it is no MicroPython")
-    number = ".".join(map(str, numbers))
+    name, number, mpy, machine = kind.facts(prompt)
     if name != "micropython" or mpy & 0xFF != _MPY_VERSION:
         raise UserError(f"{prompt.device}: {name} {number} cannot run what mpy-cross makes here "
                         f"(.mpy version {mpy & 0xFF}, want {_MPY_VERSION})")
-    definition = definition or _definition(_known(prompt, machine))
+    definition = definition or _definition(kind.known(prompt, machine))
     if not boards.fits(definition, number):
         raise UserError(f"{prompt.device}: MicroPython {number} is not one that "
                         f"{definition['name']} was tried with ({definition['image']['versions']}); "
                         "for another image hold down BOOTSEL while you plug it in")
-    may_be = _MACHINES.get(machine)
+    may_be = kind.MACHINES.get(machine)
     if may_be and definition["name"] not in may_be:
         raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not "
                         f"for {definition['name']}")
     return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
-
-
-def _known(prompt: Prompt, machine: str) -> str:
-    """The name of a board: what it was the last time, or the one that its image is for."""
-    listed = version.listed(prompt.read(version.LIST) or b"")
-    if "board.json" in listed:
-        content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
-        if content:
-            return json.loads(content)["name"]
-    may_be = _MACHINES.get(machine, ())
-    if len(may_be) != 1:
-        raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="
-                        + " or BOARD=".join(may_be or boards.names()))
-    return may_be[0]
 
 
 def _is_sound(prompt: Prompt) -> bool:
@@ -198,7 +168,7 @@ def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
         prompt.put(_ACCOUNTS, accounts.text(lines).encode(), "accounts.new")
         changed.append("accounts")
     hostname = settings.get("hostname", "picopost")
-    unique = prompt.value("_unique()", "it does not say who it is")
+    unique = kind.unique_id(prompt)
     key, certificate = tls_identity.keep(
         platformdirs.user_data_path("picopost") / str(unique), str(hostname))
     if prompt.read(tls_identity.CERTIFICATE) != certificate:

@@ -19,7 +19,8 @@ from rich.progress import (
 
 def terminal() -> Console:
     """Of its own: what else is printed meanwhile may go elsewhere (Prompt catches mpremote's)."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False,
+                   soft_wrap=True)
 
 
 @contextmanager
