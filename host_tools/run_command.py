@@ -7,7 +7,6 @@ import importlib.util
 import json
 import shlex
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -283,8 +282,7 @@ class _Text:
             return
         for key, value in (measured or {}).items():
             event[key] = f"{value:.6f}" if isinstance(value, float) else value
-        stamp = time.strftime("%H:%M:%S", time.localtime(event.pop("time") or None))
-        name = event.pop("event")
+        name = event["event"]
         if name == "ready":
             self.safe_mode = ""
             self._introduce(event)
@@ -296,8 +294,7 @@ class _Text:
         if name == "accounts_changed":
             for user in event["set"].split(","):
                 self._passwords.pop(user, None)
-        fields = "  ".join(f"{key}={value}" for key, value in event.items() if value != "")
-        print(f"{stamp}  {name:<10} {fields}", flush=True)
+        print(events.shown(event), flush=True)
 
     def _introduce(self, event: dict) -> None:
         names = list(accounts.parse(

@@ -124,6 +124,10 @@ class EmulatedBoard:
                 self._cause = channel.cause or self._cause
                 if self._usb and channel.cause:
                     self._usb.detach()
+                if channel.cause == "bootloader":
+                    self._cause = "reset"  # as the bootloader leaves it
+                    if self._usb and not self._take_image():
+                        return 0
         finally:
             if self._usb:
                 self._usb.detach()
@@ -246,13 +250,15 @@ class EmulatedBoard:
             pass  # it has ended by itself, or is about to
 
     def _take_image(self) -> bool:
-        """Offer the BOOTSEL drive until it has got an image, of which only the size of its file
-        system is used: the VM is the MicroPython. False: `stop` came first.
+        """Offer the BOOTSEL drive until it has got an image: the VM is the MicroPython. An image
+        leaves the file system of the one before it alone. False: `stop` came first.
         """
         self._usb.offer_drive()
         while self._usb.taken() is None:
             if select.select([self._wake_ours], [], [], _TURN / 10)[0]:
                 return False
+        if self.flash.exists():
+            return True
         size = FLASH_KIB[self.definition["image"]["name"]] << 10
         self.flash.touch(mode=0o600)
         self.flash.write_bytes(b"\xff" * size)

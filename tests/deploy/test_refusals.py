@@ -12,7 +12,7 @@ import pytest
 import serial
 
 from host_tools import boards, deploy_command, tls_identity
-from host_tools.deploy import answers
+from host_tools.deploy import answers, kind
 from host_tools.errors import UserError
 from host_tools.firmware_build import ROOT
 from tests.deploy.usb_board import UsbBoard
@@ -58,7 +58,7 @@ def test_a_board_that_nobody_named(bare):
 
 
 def test_the_image_of_another_board(bare, monkeypatch):
-    monkeypatch.setattr(deploy_command, "_FACTS", deploy_command._FACTS.replace(
+    monkeypatch.setattr(kind, "_FACTS", kind._FACTS.replace(
         'getattr(i, "_machine", "")', '"W5500-EVB-Pico with RP2040"'))
     assert "its image is for a W5500-EVB-Pico, not for pico_w" in refused(bare)
 
