@@ -55,6 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
     parser.add_argument("--heap", metavar="KIB", default=None,
                         help="heap as `heapsize` writes it, e.g. 96wK (default: the board's)")
+    parser.add_argument("--in-place", action="store_true",
+                        help="the firmware is in the board's image, as boards/manifest.py builds "
+                             "it, and takes less of the heap")
     parser.add_argument("--json", action="store_true", help="one JSON object per event")
     parser.add_argument("--usb", type=Path, metavar="FOLDER",
                         help="a board as it is bought, its USB port in this folder: for `deploy "
@@ -94,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
-                                  options.port_offset, heap_kib, main, usb)
+                                  options.port_offset, heap_kib, main, usb,
+                                  options.in_place)
         try:
             board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -121,6 +125,8 @@ def _check_engine(options: argparse.Namespace, definition: dict) -> None:
     """UserError unless this engine can run this board with what it was given."""
     if options.usb and (options.user or options.settings or options.main):
         raise UserError("with --usb the board is told its users and settings by `deploy`")
+    if options.in_place and (options.usb or options.engine != "vm"):
+        raise UserError("--in-place is for the VM, without --usb")
     if options.engine == "vm":
         if options.image:
             raise UserError("--image is for --engine rp2040")
