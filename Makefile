@@ -50,7 +50,12 @@ help:
 
 venv: $(READY)
 
+# One at a time: `make run` and `make deploy` stand side by side in two terminals.
 $(READY): $(REQUIREMENTS)
+	@flock Makefile $(MAKE) --no-print-directory $(VENV)/.made
+	@touch $@
+
+$(VENV)/.made: $(REQUIREMENTS)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 		-r host_tools/requirements.txt -r tests/requirements.txt
