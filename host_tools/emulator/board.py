@@ -32,6 +32,7 @@ from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
 from host_tools.emulator.usb import FLASH_KIB, UsbFolder
 
 DEVICE_MODULES = Path(__file__).parent / "device_modules"
+_IN_PLACE_SCRIPT = Path(__file__).parent / "vm_in_place.py"
 _USB_SCRIPT = Path(__file__).parent / "vm_board.py"
 _STOP_TIME = 10  # s for the firmware to sync the card and leave
 _CTRL_C = b"\x03"
@@ -41,7 +42,8 @@ _TURN = 0.5  # s between two looks at the watchdog
 class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files, or with
     `usb` a file with its flash: then it is a board as it is bought, and waits for an image and for
-    what comes in at its port.
+    what comes in at its port. `in_place`: the firmware is in the image, as `boards/manifest.py`
+    builds one; else it is loaded into the heap.
 
     After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
     last lines. The models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all
@@ -50,7 +52,7 @@ class EmulatedBoard:
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
                  heap_kib: int | None = None, main: Path | None = None,
-                 usb: UsbFolder | None = None):
+                 usb: UsbFolder | None = None, in_place: bool = False):
         self.definition = definition
         self.flash = flash
         self.port_offset = port_offset
@@ -76,6 +78,7 @@ class EmulatedBoard:
             self.radio = Radio()
         self._main = main
         self._usb = usb
+        self._in_place = in_place
         self._process: subprocess.Popen | None = None
         self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
         self._stop_by = 0.0
@@ -124,6 +127,10 @@ class EmulatedBoard:
                 self._cause = channel.cause or self._cause
                 if self._usb and channel.cause:
                     self._usb.detach()
+                if channel.cause == "bootloader":
+                    self._cause = "reset"  # as the bootloader leaves it
+                    if self._usb and not self._take_image():
+                        return 0
         finally:
             if self._usb:
                 self._usb.detach()
@@ -134,17 +141,21 @@ class EmulatedBoard:
         """From a start to an end of whatever kind. With USB the firmware is what lies on the flash,
         else what is in this tree.
         """
-        path, cwd, flash = [DEVICE_MODULES], None, {}
+        path, cwd, flash, heap_kib = [DEVICE_MODULES], None, {}, self.heap_kib
         if self._usb:
             script = _USB_SCRIPT
             flash = {"PICOPOST_FLASH": str(self.flash.resolve())}
         else:
             tree = firmware_build.build_for_vm()
             script = self._main or tree / "main.py"
-            path += [tree, tree / "lib"]
             cwd = self.flash
+            if self._in_place:
+                script, more, flash = in_place(tree, script)
+                heap_kib += more
+            else:
+                path += [tree, tree / "lib"]
         self._process = vm.start(
-            self.heap_kib, str(script), path=path, cwd=cwd,
+            heap_kib, str(script), path=path, cwd=cwd,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             umask=0o077,  # what it writes to its flash is for its owner alone
             start_new_session=True,  # a Ctrl-C in our terminal is ours to pass on
@@ -205,6 +216,8 @@ class EmulatedBoard:
                         self.w5500.poll()
                     elif key.data == "usb":
                         self._type(self._usb.typed())
+                        if self._usb.unplugged:
+                            raise PowerCut
                     elif key.data == "wake":
                         self._wake_ours.recv(100)
                         self._ask_to_stop()
@@ -244,17 +257,27 @@ class EmulatedBoard:
             pass  # it has ended by itself, or is about to
 
     def _take_image(self) -> bool:
-        """Offer the BOOTSEL drive until it has got an image, of which only the size of its file
-        system is used: the VM is the MicroPython. False: `stop` came first.
+        """Offer the BOOTSEL drive until it has got an image: the VM is the MicroPython. An image
+        leaves the file system of the one before it alone. False: `stop` came first.
         """
         self._usb.offer_drive()
         while self._usb.taken() is None:
             if select.select([self._wake_ours], [], [], _TURN / 10)[0]:
                 return False
+        if self.flash.exists():
+            return True
         size = FLASH_KIB[self.definition["image"]["name"]] << 10
         self.flash.touch(mode=0o600)
         self.flash.write_bytes(b"\xff" * size)
         return True
+
+
+def in_place(tree: Path, main: Path) -> tuple[Path, int, dict[str, str]]:
+    """What the VM runs so that `tree` is in its image: a script that runs `main`, KiB of heap for
+    the image, and the script's environment."""
+    image = firmware_build.rom_image(tree)
+    return (_IN_PLACE_SCRIPT, vm.board_kib(image.stat().st_size),
+            {"PICOPOST_IMAGE": str(image), "PICOPOST_MAIN": str(main)})
 
 
 def prepare_flash(flash: Path, definition: dict, settings: dict, accounts: list[str] | None,
