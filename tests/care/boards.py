@@ -86,16 +86,16 @@ class Console:
 class Board:
     """`run --usb` in a process of its own. `folder` has its flash and its card, which stay."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, name: str = "pico_w"):
         self.folder = folder
         self.usb = folder / "usb"
         self.card = folder / "card.img"
         self.offset = free_port_offset()
         self.console = Console()
         self.process = subprocess.Popen(
-            command("run", "--json", "--board", "pico_w", "--card", self.card, "--port-offset",
+            command("run", "--json", "--board", name, "--card", self.card, "--port-offset",
                     self.offset, "--usb", self.usb),
-            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -111,6 +111,13 @@ class Board:
     def ready(self) -> None:
         """Wait for its firmware to serve."""
         self.console.wait_for("ready")
+
+    def waits(self) -> None:
+        """Wait for it to wait for an image."""
+        deadline = time.monotonic() + PATIENCE
+        while not (self.usb / "RPI-RP2" / "INFO_UF2.TXT").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def kill(self) -> None:
         """Without a word, as a cable is pulled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import time
@@ -13,10 +14,21 @@ import pytest
 from host_tools import backup_command
 from host_tools.device.prompt import Talk
 from host_tools.errors import UserError
-from tests.care.boards import PATIENCE, Board, BoardHere, command, done, mail_on, refused, tree
+from tests.care.boards import (
+    ANSWERS,
+    PATIENCE,
+    Board,
+    BoardHere,
+    command,
+    done,
+    image,
+    mail_on,
+    refused,
+    tree,
+)
 from tests.care.conftest import LETTERS
 from tests.support.appliance import ROOT
-from tests.support.wire import Pop3
+from tests.support.wire import Pop3, send
 
 
 def test_all_of_it(board, tmp_path):
@@ -124,3 +136,20 @@ def octets_in(folder) -> int:
         with suppress(OSError):
             octets += path.stat().st_size
     return octets
+
+
+@pytest.mark.parametrize("name", ["pico_w5500", "w5500_evb_pico"])
+def test_other_boards(home, tmp_path, name):
+    with Board(tmp_path, name) as board:
+        answers = tmp_path / "answers.json"
+        answers.write_text(json.dumps(ANSWERS))
+        board.waits()
+        done("flash", *board.at, "--yes", "--uf2", image(tmp_path))
+        done("deploy", *board.at, "--reach", f"127.0.0.1:{board.offset}", "--answers", answers,
+             "--board", name)
+        assert send(board.offset + 25, LETTERS[0]).startswith(b"250")
+        done("backup", *board.at, "--to", tmp_path / "copy")
+        board.console.wait_for("stopped")
+        board.ready()
+    assert tree(tmp_path / "copy") == mail_on(board.card)
+    assert "1 messages" in done("card", "check", tmp_path / "copy")

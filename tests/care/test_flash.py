@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from host_tools.device.prompt import Prompt
-from tests.care.boards import PATIENCE, Board, done, image, on_flash, refused
+from tests.care.boards import Board, done, image, on_flash, refused
 from tests.care.terminal import Terminal
 
 
 def test_a_new_board(tmp_path):
     with Board(tmp_path) as board:
-        deadline = time.monotonic() + PATIENCE
-        while not (board.usb / "RPI-RP2" / "INFO_UF2.TXT").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        board.waits()
         assert "BOARD=" in refused("flash", *board.at, "--yes")
         assert "no UF2" in refused("flash", *board.at, "--yes", "--uf2", __file__)
         assert "--yes" in refused("flash", *board.at, "--uf2", image(tmp_path))
