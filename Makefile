@@ -34,7 +34,7 @@ TO ?=
 FROM ?=
 # Whose mail `make backup FROM=HOST` fetches over the network
 MAILBOX ?=
-# YES=1: `make flash` and `make wipe` do not ask
+# YES=1: `make deploy`, `make flash` and `make wipe` do not ask
 YES ?=
 AT_PORT = $(if $(PORT),--port $(PORT)) $(if $(USB),--usb $(USB))
 
@@ -86,7 +86,7 @@ run: $(READY)
 deploy: $(READY)
 	@$(BIN)/python -m host_tools deploy $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
 		$(if $(UF2),--uf2 $(UF2)) $(if $(ANSWERS),--answers $(ANSWERS)) \
-		$(if $(REACH),--reach $(REACH))
+		$(if $(REACH),--reach $(REACH)) $(if $(YES),--yes)
 
 flash: $(READY)
 	@$(BIN)/python -m host_tools flash $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \

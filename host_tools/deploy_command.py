@@ -8,18 +8,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import accounts, boards, firmware_build, tls_identity
+from host_tools import boards, firmware_build
 from host_tools.deploy import answers as questions
-from host_tools.deploy import checked, image, kind, services, transfer, version
+from host_tools.deploy import image, kind, services, transfer, version
 from host_tools.deploy.answers import Answers
+from host_tools.deploy.configuration import Configuration
 from host_tools.device import choice
 from host_tools.device.progress import bar, terminal
 from host_tools.device.prompt import Prompt
 from host_tools.device.usb import Port, Usb
 from host_tools.errors import UserError
 
-_SETTINGS = "settings.json"
-_ACCOUNTS = "accounts.txt"
 # Architectures as sys.implementation._mpy has them (MicroPython, docs/reference/mpyfiles.rst), by
 # mpy-cross' names for them.
 _ARCHITECTURES = {2: "x64", 4: "armv6m"}
@@ -44,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
     parser.add_argument("--user", metavar="NAME",
                         help="an account to add or give another password, which is asked for")
+    parser.add_argument("--yes", action="store_true",
+                        help="leave out settings and accounts that the board cannot start with, "
+                             "and replace another project's main.py, without a question")
     parser.add_argument("--reach", metavar="HOST:OFFSET",
                         help="where its ports are reached, for an emulated board or behind a router"
                              " (default: at its own address)")
@@ -59,16 +61,19 @@ def run(options: argparse.Namespace) -> int:
     port = _port(options, usb, definition, say)
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
-        has = _settings_there(prompt)
-        old_accounts = prompt.read(_ACCOUNTS)
-        questions.ask(given, definition, has or {}, old_accounts is not None)
-        settings, refused = checked.merged(has or {}, given.settings)
-        for why in refused:
-            say(f"left out: {why}")
+        is_ours = prompt.read(version.LIST) is not None
+        if not is_ours and prompt.read(transfer.MAIN):
+            choice.confirm(f"{port.device}: there is another project's main.py. Replace it?",
+                           options.yes)
+        configuration = Configuration.of(prompt, given, options.yes)
+        configuration.complete(definition)
         built = _build(definition, arch)
+        # A board without a firmware of ours is told what it must not do before it can do anything;
+        # another one only when it has the version that knows these settings.
+        changed = [] if is_ours else configuration.write()
         with bar(console, "firmware") as progress:
             sent = transfer.send(prompt, built, progress)
-        changed = _configure(prompt, settings, has, given, old_accounts)
+        changed += configuration.write()
     say(_summary(sent, changed))
     ready = services.wait_ready(port.device, say)
     host, offset = _reach(options, ready)
@@ -96,7 +101,7 @@ def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
             "MicroPython: plug it in. Waiting for it ...")
         image.wait(lambda: usb.ports() or usb.drives())
         ports, drives = usb.ports(), usb.drives()
-    if not ports and drives:
+    if drives and (not ports or options.uf2):
         if not definition:
             raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names()))
         return image.flash(usb, choice.one(drives, str, "drive"),
@@ -122,15 +127,6 @@ def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]
     return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
 
 
-def _settings_there(prompt: Prompt) -> dict | None:
-    """None where there are none, or none that can be read: they are told anew."""
-    try:
-        settings = json.loads(prompt.read(_SETTINGS) or b"")
-    except ValueError:
-        return None
-    return settings if isinstance(settings, dict) else None
-
-
 # --- what goes on it --------------------------------------------------------------------------
 
 def _answers(options: argparse.Namespace) -> Answers:
@@ -151,30 +147,6 @@ def _build(definition: dict, arch: str | None) -> version.Version:
         return version.build(definition, arch)
     except firmware_build.BuildError as error:
         raise UserError(str(error)) from error
-
-
-def _configure(prompt: Prompt, settings: dict, had: dict | None, given: Answers,
-               old_accounts: bytes | None) -> list[str]:
-    """Write settings, accounts, key and certificate where they are not there or others; which."""
-    changed = []
-    if settings != had:
-        prompt.put(_SETTINGS, json.dumps(settings).encode(), "settings.new")
-        changed.append("settings")
-    if given.users:
-        lines = accounts.parse((old_accounts or b"").decode())
-        for name, password in given.users.items():
-            lines[name] = accounts.line(name, password)
-        prompt.put(_ACCOUNTS, accounts.text(lines).encode(), "accounts.new")
-        changed.append("accounts")
-    hostname = settings.get("hostname", "picopost")
-    # The board's own is kept: mail programs know it. It is nowhere else.
-    if not tls_identity.fits(prompt.read(tls_identity.KEY) or b"",
-                             prompt.read(tls_identity.CERTIFICATE) or b"", hostname):
-        key, certificate = tls_identity.make(hostname)
-        prompt.put(tls_identity.KEY, key, "tls.new")
-        prompt.put(tls_identity.CERTIFICATE, certificate, "tls.new")
-        changed.append("TLS key and certificate")
-    return changed
 
 
 def _summary(sent: transfer.Sent, changed: list[str]) -> str:

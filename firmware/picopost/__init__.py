@@ -17,7 +17,11 @@ def load(name):
     """
     if name not in sys.modules:
         gc.collect()
-        __import__(name)
+        try:
+            __import__(name)
+        except ImportError as error:
+            # That is all that an import says where main.py's file system found no room.
+            raise MemoryError(name + ": " + str(error))
     return sys.modules[name]
 
 

@@ -40,7 +40,9 @@ def _open_card(board):
 
 
 async def _take_card(board, office, led):
-    """Open the mailboxes on the card in the slot; waits for one as long as there is none."""
+    """Open the mailboxes on the card in the slot; waits for one as long as there is none. To read
+    what is on it may take longer than the watchdog can wait.
+    """
     while True:
         try:
             office.volume = _open_card(board)
@@ -82,9 +84,7 @@ def _let_card_go(office):
 
 
 async def _keep_card(board, office, led, dog):
-    """For ever: when the card fails or is pulled, take the next one, or the same again. To read
-    what is on it may take longer than the watchdog can wait.
-    """
+    """For ever: when the card fails or is pulled, take the next one, or the same again."""
     while True:
         await asyncio.sleep_ms(limits.CARD_CHECK)
         office.volume.probe()
@@ -94,7 +94,6 @@ async def _keep_card(board, office, led, dog):
             dog.stop()
             await _take_card(board, office, led)
             dog.start()
-            led.code = status_led.SERVING
             event_log.log("card_back")
 
 
@@ -147,13 +146,17 @@ def _tell_of_logins(settings, identity):
                       "is none")
 
 
-async def _console():
-    """Wait for Ctrl-C, or for the end of the console where it can end."""
+async def _console(ready):
+    """Wait for Ctrl-C, or for the end of the console where it can end. At a "?" `ready` is said
+    again, for who comes late.
+    """
     console = asyncio.StreamReader(sys.stdin)
     while True:
         typed = await console.read(1)
         if not typed or typed in ("\x03", b"\x03"):
             raise Stop
+        if ready and typed in ("?", b"?"):
+            event_log.log("ready", **ready)
 
 
 async def _keep_time(link, server):
@@ -183,27 +186,35 @@ async def _keep_time(link, server):
         await asyncio.sleep_ms(pause)
 
 
-async def _watch(dog, proven):
-    """For ever, once a second: all tasks have had their turn. After a minute of that the start was
-    a good one.
-    """
+async def _feed(dog):
+    """For ever: all tasks have had their turn."""
     dog.start()
-    turns = limits.PROVEN_AFTER // limits.WATCHDOG_FEED
     while True:
         dog.feed()
         await asyncio.sleep_ms(limits.WATCHDOG_FEED)
-        turns -= 1
-        if not turns and proven:
+
+
+async def _show(led, office, link, proven):
+    """For ever: how it is. A minute after it began to serve the start was a good one."""
+    left = limits.PROVEN_AFTER // limits.WATCHDOG_FEED
+    while True:
+        if office.volume.failure:
+            led.code = status_led.NO_CARD
+        else:
+            led.code = status_led.SERVING if link.connected else status_led.NO_NETWORK
+        await asyncio.sleep_ms(limits.WATCHDOG_FEED)
+        left -= 1
+        if not left and proven:
             proven()
 
 
-async def _serve(board, settings, known, led, settled, proven):
+async def _serve(board, settings, known, led, ready, settled, proven):
     dog = Watchdog()
-    tasks = []
     office = PostOffice(settings, known, _ROOT)
     identity = Identity.load()
     await _take_card(board, office, led)
     link = _link(board, settings)
+    tasks = [asyncio.create_task(_feed(dog))]
     try:
         await _join(link, led)
         office.use_address(link.address)
@@ -213,18 +224,18 @@ async def _serve(board, settings, known, led, settled, proven):
         for port, service in _services(office, settings, identity):
             server.serve(port, service)
             ports[service.name] = port
-        event_log.log("ready", board=board["name"], hostname=office.hostname,
-                      address=link.address, tls=identity.fingerprint if identity else "", **ports)
+        ready.update(board=board["name"], hostname=office.hostname, address=link.address,
+                     tls=identity.fingerprint if identity else "", **ports)
+        event_log.log("ready", **ready)
         _tell_of_logins(settings, identity)
         # All that stays is loaded.
         gc.threshold(limits.GARBAGE)
         if settled:
             settled()
-        led.code = status_led.SERVING
-        tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
-                 asyncio.create_task(_keep_card(board, office, led, dog)),
-                 asyncio.create_task(_keep_time(link, settings["time_server"])),
-                 asyncio.create_task(_watch(dog, proven))]
+        tasks += [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
+                  asyncio.create_task(_keep_card(board, office, led, dog)),
+                  asyncio.create_task(_keep_time(link, settings["time_server"])),
+                  asyncio.create_task(_show(led, office, link, proven))]
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
@@ -242,9 +253,10 @@ async def _run(board, settings, known, settled, proven):
     """Serve until Ctrl-C, which works while there is no card and no network too."""
     led = status_led.StatusLed(board)
     light = asyncio.create_task(led.run())
-    service = asyncio.create_task(_serve(board, settings, known, led, settled, proven))
+    ready = {}
+    service = asyncio.create_task(_serve(board, settings, known, led, ready, settled, proven))
     try:
-        await asyncio.gather(service, asyncio.create_task(_console()))
+        await asyncio.gather(service, asyncio.create_task(_console(ready)))
     finally:
         light.cancel()
         led.off()

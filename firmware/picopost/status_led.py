@@ -12,6 +12,8 @@ STARTING = 1
 NO_CARD = 2
 NO_NETWORK = 3
 
+_timer = None
+
 
 class StatusLed:
     """`board` is its definition; one without an LED has no light. `code`: one of the above."""
@@ -46,7 +48,8 @@ def blink_alone(path):
     with open(path) as file:
         pin = _pin(json.load(file))
     if pin:
-        machine.Timer(period=limits.LED_FLASH // 2, callback=lambda timer: pin.toggle())
+        global _timer  # or the collector would take it, and stop it
+        _timer = machine.Timer(period=limits.LED_FLASH // 2, callback=lambda timer: pin.toggle())
 
 
 def _pin(board):

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
 from host_tools import tls_identity
+from host_tools.deploy.configuration import known_certificates
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s for an answer
@@ -144,7 +143,7 @@ def address(given: str) -> tuple[str, int]:
 def _known() -> list[bytes]:
     """The certificates of boards that were set up from here."""
     return [path.read_bytes() for path in
-            platformdirs.user_data_path("picopost").glob(f"*/{tls_identity.CERTIFICATE}")]
+            known_certificates().glob(f"*/{tls_identity.CERTIFICATE}")]
 
 
 class _failures:

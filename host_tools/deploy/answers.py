@@ -42,7 +42,10 @@ def from_file(path: Path) -> Answers:
         raise UserError(f"{path}: no JSON ({error})") from error
     if not isinstance(given, dict) or set(given) - set(_KEYS):
         raise UserError(f"{path}: want an object with some of {', '.join(_KEYS)}")
-    answers = Answers(dict(given.get("settings", {})))
+    settings = given.get("settings", {})
+    if not isinstance(settings, dict):
+        raise UserError(f'{path}: "settings" must be an object')
+    answers = Answers(dict(settings))
     for key in ("hostname", "wifi"):
         if key in given:
             answers.settings[key] = given[key]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import os
+import re
 import time
 import urllib.request
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from urllib.error import URLError
 
 import platformdirs
 
+from host_tools import boards
 from host_tools.device.usb import Port, Usb
 from host_tools.emulator import uf2
 from host_tools.errors import UserError
@@ -34,7 +36,8 @@ def find(definition: dict, given: Path | None, folder: Path | None = None) -> Pa
     if given:
         return _checked(given)
     image = definition["image"]
-    cached = sorted(folder.glob(f"{image['name']}-*.uf2"))
+    cached = sorted(path for path in folder.glob(f"{image['name']}-*.uf2")
+                    if _may_serve(definition, path))
     if cached:
         return _checked(cached[-1])
     if "url" not in image:
@@ -43,6 +46,12 @@ def find(definition: dict, given: Path | None, folder: Path | None = None) -> Pa
             f"{image['name']} ({image['versions']}) from micropython.org/download and give it with "
             "UF2=FILE, or put it there")
     return _download(image["url"], image["sha256"], folder)
+
+
+def _may_serve(definition: dict, path: Path) -> bool:
+    """By its name, RPI_PICO_W-20260601-v1.29.0.uf2; what names no version has to be tried."""
+    number = re.search(r"-v(\d+\.\d+\.\d+)", path.name)
+    return not number or boards.fits(definition, number[1])
 
 
 def _checked(path: Path) -> Path:
@@ -77,10 +86,13 @@ def flash(usb: Usb, drive: Path, image: Path, say: Callable[[str], None]) -> Por
     say(f"{image.name} -> {drive}")
     before = {port.device for port in usb.ports()}
     try:
-        shutil.copyfile(image, drive / image.name)
+        with open(drive / image.name, "wb") as file:
+            file.write(image.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         # The RP2040 leaves with the last block, before the copy is closed everywhere.
-        if usb.drives():
+        if drive in usb.drives():
             raise UserError(f"{drive}: {error.strerror}") from error
     found = wait(lambda: [port for port in usb.ports() if port.device not in before])
     if not found:

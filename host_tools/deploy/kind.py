@@ -35,8 +35,10 @@ def known(prompt: Prompt, machine: str) -> str:
     listed = version.listed(prompt.read(version.LIST) or b"")
     if "board.json" in listed:
         content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
-        if content:
-            return json.loads(content)["name"]
+        try:
+            return json.loads(content or b"")["name"]
+        except (ValueError, KeyError, TypeError):
+            pass  # damaged: its image may say it
     may_be = MACHINES.get(machine, ())
     if len(may_be) != 1:
         raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from host_tools import events
-from host_tools.device.lines import lines
+from host_tools.deploy.transfer import FAULT
+from host_tools.device.lines import PROMPT, lines
+from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
@@ -24,8 +26,12 @@ def wait_ready(device: str, say: Callable[[str], None]) -> dict:
     person. Raises UserError for a board in safe mode, and after a minute.
     """
     last: list[str] = []
-    for line in lines(device, _PATIENCE):
+    for line in lines(device, _PATIENCE, ask=True):
         event = events.parse(line)
+        if line == PROMPT:
+            with Prompt(device) as prompt:
+                why = (prompt.read(FAULT) or b"").decode(errors="replace").partition("\n")[2]
+            raise UserError(f"the board is at its prompt, in safe mode: {why.strip()}")
         if event is None:
             last = [*last[-10:], line]
         elif event["event"] == "ready":

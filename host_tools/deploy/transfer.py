@@ -50,7 +50,9 @@ def send(prompt: Prompt, version: Version, progress: Callable[[int, int], None])
     old_list = prompt.read(LIST) or b""
     new_main = prompt.read(MAIN) != version.main
     sent = Sent()
-    _make_room(prompt, sent, missing, there, old_list)
+    if missing or new_main or old_list != version.list:
+        _make_room(prompt, sent, [*missing.values(), version.main, version.list],
+                   set(there) - set(version.contents) - set(listed(old_list).values()))
     total = sum(map(len, missing.values()))
     for name, content in missing.items():
         before = sent.octets
@@ -66,9 +68,9 @@ def send(prompt: Prompt, version: Version, progress: Callable[[int, int], None])
         prompt.put(LIST, version.list, "files.new")
         sent.files += 1
         sent.octets += len(version.list)
-        # Starts of another version that failed say nothing of this one.
-        if prompt.read(FAULT) is not None:
-            prompt.remove(FAULT)
+    # Starts that failed before say nothing of the next one.
+    if prompt.read(FAULT) is not None:
+        prompt.remove(FAULT)
     wanted = version.contents
     # Looked up anew: what a transfer that broke off has left has been written over.
     for name in prompt.value(f"_names({FOLDER!r})", "its flash could not be looked at"):
@@ -78,20 +80,16 @@ def send(prompt: Prompt, version: Version, progress: Callable[[int, int], None])
     return sent
 
 
-def _make_room(prompt: Prompt, sent: Sent, missing: dict[str, bytes], there: list[str],
-               old_list: bytes) -> None:
-    """What was left of a transfer that broke off goes, if room is wanted for this one."""
-    if not missing:
-        return
-    needed = sum(-(-len(content) // _BLOCK) * _BLOCK for content in missing.values()) + _SPARE
+def _make_room(prompt: Prompt, sent: Sent, contents: list[bytes], leftovers: set[str]) -> None:
+    """Room for `contents`. What a transfer that broke off has left, and nobody needs, goes if there
+    is too little.
+    """
+    needed = sum(-(-len(content) // _BLOCK) * _BLOCK for content in contents) + _SPARE
     if _free(prompt) >= needed:
         return
-    in_force = set(listed(old_list).values())
-    for name in list(there):
-        if name not in in_force:
-            prompt.remove(f"{FOLDER}/{name}")
-            there.remove(name)
-            sent.removed += 1
+    for name in leftovers:
+        prompt.remove(f"{FOLDER}/{name}")
+        sent.removed += 1
     free = _free(prompt)
     if free < needed:
         raise UserError(f"{prompt.device}: {needed >> 10} KB are wanted on its flash beside the "

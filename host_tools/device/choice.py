@@ -32,7 +32,7 @@ def port(options: argparse.Namespace) -> Port:
     at = usb(options)
     ports = at.ports()
     if ports:
-        return one(ports, lambda found: found.title, "PORT")
+        return one(ports, lambda found: found.title, "PORT=")
     if at.drives():
         raise UserError("the board there waits for an image: `make flash` gives it MicroPython")
     raise UserError("no board was found; is it a cable that carries data, not only power?")
@@ -44,7 +44,7 @@ def one(found: list, title: Callable[[object], str], what: str):
         return found[0]
     titles = [title(each) for each in found]
     if not sys.stdin.isatty():
-        raise UserError(f"there are several boards, say which with {what}=: " + "; ".join(titles))
+        raise UserError(f"there are several boards, say which with {what}: " + "; ".join(titles))
     for number, text in enumerate(titles, 1):
         print(f"{number}: {text}")
     while True:

@@ -23,6 +23,18 @@ _LOOK = 0.1  # s between two tries
 _GOING = 1  # s for a board that resets to leave its port
 _FOLDER = 0x4000  # how MicroPython's ilistdir calls one
 _CHUNK = 512  # octets of a file that go in one command
+# A board that is left alone at its prompt, its host gone, its power not, starts again after 20
+# minutes: mail shall go on. Whoever is there puts it off.
+_STILL_HERE = 300  # s
+_ALONE = """
+import machine
+try:
+    _alone.deinit()
+except NameError:
+    pass
+_alone = machine.Timer(period=1200000, mode=machine.Timer.ONE_SHOT,
+                       callback=lambda timer: machine.reset())
+"""
 # What was written, from the flash and not from memory.
 _HASH = """
 import hashlib
@@ -83,6 +95,10 @@ class Talk:
         raise Refused
 
 
+class _NotYet(UserError):
+    """The port is not there, or not ours, yet."""
+
+
 class Prompt:
     """Entered, it ends what runs by Ctrl-C, which the firmware obeys after all that is to be done,
     and has the port for itself. Left, it resets the board, so that it runs again: also after an
@@ -95,6 +111,7 @@ class Prompt:
             raise UserError(f"there is no port {device}")
         self._hashes = False
         self._left = False
+        self._alone_from = 0.0
 
     def __enter__(self) -> Prompt:
         deadline = time.monotonic() + _PATIENCE
@@ -102,24 +119,36 @@ class Prompt:
             try:
                 self._open()
                 return self
-            except UserError as error:
-                # A board that is just starting again takes its port away and brings it back.
-                if not isinstance(error.__cause__, OSError) or time.monotonic() > deadline:
-                    raise
+            except _NotYet as error:
+                # A board that is just starting again takes its port away and brings it back, and
+                # the system lets only root at it at first.
+                if time.monotonic() > deadline:
+                    raise UserError(str(error)) from error.__cause__
             time.sleep(_LOOK)
 
     def _open(self) -> None:
         try:
             self._transport = SerialTransport(os.path.realpath(self.device), timeout=_PATIENCE)
         except (TransportError, OSError) as error:
-            raise UserError(f"port {self.device} cannot be opened: another program has it, or it "
-                            "is not yours") from error
+            raise _NotYet(f"port {self.device} cannot be opened: another program has it, or it "
+                          "is not yours") from error
         try:
             with self._failures("no MicroPython answers"):
                 self._transport.enter_raw_repl(soft_reset=False)
-        except BaseException:
+            self._still_here()
+        except BaseException as error:
             self._hang_up()
+            if isinstance(error.__cause__, OSError):
+                raise _NotYet(str(error)) from error.__cause__
             raise
+
+    def _still_here(self) -> None:
+        """Put off what happens to a board whose host is gone."""
+        now = time.monotonic()
+        if now > self._alone_from:
+            self._alone_from = now + _STILL_HERE
+            with self._failures("no MicroPython answers"):
+                self._transport.exec(_ALONE)
 
     def __exit__(self, kind, error, _) -> None:
         try:
@@ -135,6 +164,7 @@ class Prompt:
 
     def run(self, code: str, what: str) -> str:
         """Execute `code`; what it prints. `what` could not be done, if it fails."""
+        self._still_here()
         with self._failures(what):
             return self._transport.exec(code).decode(errors="replace")
 
@@ -149,6 +179,7 @@ class Prompt:
 
     def read(self, path: str) -> bytes | None:
         """What is in a file of the flash, None where there is none."""
+        self._still_here()
         with self._failures(f"{path} could not be read"):
             try:
                 return bytes(self._transport.fs_readfile(path))
@@ -161,6 +192,7 @@ class Prompt:
         """Make `content` the file `path`, all of it or not at all: it goes to the file `new`, is
         read back there, and renamed. `progress` is told how many octets are out.
         """
+        self._still_here()
         with self._failures(f"{path} {what}"):
             self._transport.fs_writefile(
                 new, content, _CHUNK, progress and (lambda written, of: progress(written)))
@@ -170,6 +202,16 @@ class Prompt:
             if self._transport.eval(f"_hash({new!r})") != hashlib.sha256(content).digest():
                 raise TransportError("what was written reads back differently")
             self._transport.exec(f"import os\nos.rename({new!r}, {path!r})")
+
+    def put_together(self, files: dict[str, bytes]) -> None:
+        """Make these the files of those names, all of them in one step as far as a flash has any:
+        each is written and read back as `path.new` first.
+        """
+        for path, content in files.items():
+            self.put(path + ".new", content, path + ".part")
+        with self._failures(f"{' and '.join(files)} could not be written"):
+            self._transport.exec("import os\n" + "\n".join(
+                f"os.rename({path + '.new'!r}, {path!r})" for path in files))
 
     def remove(self, path: str) -> None:
         """A file that is there."""
@@ -237,6 +279,9 @@ class Prompt:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 yield
+        except (SyntaxError, ValueError):
+            # mpremote reads what the board shows of a file as Python: no word of it in an error.
+            raise UserError(f"{self.device}: {what} (its answer is garbled)") from None
         except (TransportError, OSError, struct.error) as error:
             reason = str(error).strip().splitlines()
             raise UserError(f"{self.device}: {what} ({reason[-1] if reason else error!r})"

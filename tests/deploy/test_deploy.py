@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import random
 import shutil
@@ -10,7 +11,7 @@ import shutil
 import pytest
 
 from host_tools import deploy_command, firmware_build
-from host_tools.deploy import services, version
+from host_tools.deploy import services, transfer, version
 from host_tools.deploy.version import LIST, Version, listed
 from host_tools.errors import UserError
 from tests.deploy.usb_board import ANSWERS, UsbBoard
@@ -97,6 +98,29 @@ def test_only_what_changed_is_sent(deployed, tmp_path, monkeypatch, capsys):
         carries_a_letter(board)
 
 
+def test_leftovers_that_the_next_version_needs_stay(deployed, tmp_path, monkeypatch):
+    """Room is made from what neither version needs."""
+    build = version.build
+    monkeypatch.setattr(version, "build", lambda *given: novel(build(*given)))
+    folder = copy(deployed, tmp_path)
+    with UsbBoard(folder) as board:
+        board.wait_ready()
+        wanted = novel(build(deploy_command.boards.load("pico_w"), "x64"))
+        needed = [name for name in wanted.contents if name not in deployed[1].decode()]
+        with board.prompt() as prompt:
+            for name in needed[:5]:
+                prompt.put(f"f/{name}", wanted.contents[name], "f/new")
+            for number in range(5):
+                prompt.put(f"f/left{number}", bytes(4000), "f/new")
+        board.wait_ready()
+        told = iter((0, 1 << 20))  # too little at first
+        monkeypatch.setattr(transfer, "_free", lambda prompt: next(told))
+        board.deploy(answers=None)
+        board.wait_ready()
+        with board.prompt() as prompt:
+            assert names(prompt) == set(wanted.contents)
+
+
 def novel(first: Version) -> Version:
     """A version of which much is new: contents that no mpy-cross made, and are never imported."""
     noise = random.Random(7)
@@ -168,9 +192,70 @@ def test_broken_settings_are_safe_mode_and_deploy_repairs_them(deployed, tmp_pat
         break_and_reset(board, "settings.json", content)
         event = board.wait_for("safe_mode")
         assert words in event["why"] and "make deploy" in event["advice"]
-        board.deploy(**({"settings": ["max_message_size=65536"]} if b"max" in content else {}))
+        if b"max" in content:
+            board.deploy(settings=["max_message_size=65536"])
+        else:
+            # What cannot be used may be what forbids something: its owner has to agree.
+            with pytest.raises(UserError, match="--yes"):
+                board.deploy()
+            board.wait_for("safe_mode")
+            board.deploy(yes=True)
         board.wait_ready()
         carries_a_letter(board)
+        with board.prompt() as prompt:
+            assert prompt.read("settings.bad") == (None if b"max" in content else content)
+
+
+def test_settings_that_only_micropython_reads_are_kept(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        break_and_reset(board, "settings.json",
+                        b'{"hostname": "xyz.com", "wifi": {"ssid": "a", "password": "b"}, '
+                        b'"listeners": {"465": {"tls": true}},}')
+        board.wait_ready()
+        board.deploy(answers=None, settings=["log_subjects=true"])
+        board.wait_ready()
+        assert set(board.ports) == {465, 110, 995}
+        with board.prompt() as prompt:
+            assert json.loads(prompt.read("settings.json"))["listeners"] == {"465": {"tls": True}}
+
+
+def test_accounts_that_cannot_be_read(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        break_and_reset(board, "accounts.txt", b"girl:1:2\n")
+        assert "accounts.txt" in board.wait_for("safe_mode")["why"]
+        with pytest.raises(UserError, match="--yes"):
+            board.deploy()
+        board.deploy(yes=True)
+        board.wait_ready()
+        carries_a_letter(board)
+
+
+def test_a_damaged_fault_file_keeps_nothing_from_starting(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        break_and_reset(board, "fault.txt", b"\xff\xfe3\n")
+        board.wait_ready()
+        carries_a_letter(board)
+
+
+def test_a_full_flash_does_not_keep_a_failing_board_from_starting_again(deployed, tmp_path):
+    needed = listed(deployed[1])["picopost/net/server.mpy"]
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        with board.prompt() as prompt:
+            prompt.run("f = open('fill', 'wb')\ntry:\n    while True:\n"
+                       "        f.write(bytes(512))\n"
+                       "except OSError:\n    pass\nf.close()\nimport os\n"
+                       f"os.rename('f/{needed}', 'f/kept')", "no")
+        missing = "ImportError: no module named 'picopost.net.server'"
+        board.wait_for("console", text=missing)
+        board.wait_for("flash_fault")
+        board.wait_for("console", text=missing)  # again and again
+        with board.prompt() as prompt:
+            prompt.run(f"import os\nos.remove('fill')\nos.rename('f/kept', 'f/{needed}')", "no")
+        board.wait_ready()
 
 
 def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
@@ -243,7 +328,7 @@ def test_a_loop_that_stands_still_is_reset_by_the_watchdog(deployed, tmp_path, m
             monkeypatch.setattr(services, "_ANSWER", 1)
             board.deploy(answers=None)
         assert "the watchdog reset the board" in board.wait_for("safe_mode")["why"]
-        assert [event["event"] for event in board.events].count("ready") == 4  # and the first
+        assert [event["event"] for event in board.events].count("ready") >= 4  # and the first
         monkeypatch.setattr(version, "build", build)
         board.deploy(answers=None)
         board.wait_ready()

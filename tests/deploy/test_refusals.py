@@ -89,6 +89,9 @@ def test_answers_that_are_none(tmp_path, content, words):
 
 def test_nobody_can_be_asked(bare, monkeypatch):
     monkeypatch.setattr(sys, "stdin", open(os.devnull))
+    with bare.prompt() as prompt:  # as nobody has told it anything
+        prompt.run("import os\nfor name in ('settings.json', 'accounts.txt'):\n"
+                   "    if name in os.listdir():\n        os.remove(name)", "it failed")
     said = refused(bare, answers=None)
     assert "the board has to be told hostname, wifi, user: give --answers FILE" in said
 

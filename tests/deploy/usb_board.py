@@ -46,7 +46,8 @@ class UsbBoard(Appliance):
             images.binary_info(flash)
             images.uf2(image, bytes(flash))
         given = {"board": self.board, "port": None, "uf2": image, "answers": answers,
-                 "settings": [], "user": None, "usb": self.usb, "reach": f"127.0.0.1:{self.offset}"}
+                 "settings": [], "user": None, "yes": False, "usb": self.usb,
+                 "reach": f"127.0.0.1:{self.offset}"}
         return argparse.Namespace(**{**given, **more})
 
     def deploy(self, **more) -> None:

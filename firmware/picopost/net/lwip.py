@@ -160,6 +160,11 @@ class Link:
         return True
 
     @property
+    def connected(self):
+        """Whether the network is there, as far as lwIP knows."""
+        return self._interface.isconnected()
+
+    @property
     def gateway(self):
         """The router's address as text."""
         return self._interface.ifconfig()[2]

@@ -124,6 +124,11 @@ class Link:
             self.moved(self.address)
 
     @property
+    def connected(self):
+        """Whether the cable is in, and there is an address."""
+        return self._cable and bool(self.address)
+
+    @property
     def gateway(self):
         """The router's address as text."""
         return w5500.dotted(self._addresses[:4])

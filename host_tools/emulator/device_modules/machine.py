@@ -150,14 +150,13 @@ class RTC:
 
 
 class Timer:
-    """Calls once and never again: nothing interrupts the VM."""
+    """Calls nobody: nothing interrupts the VM."""
 
     ONE_SHOT = 0
     PERIODIC = 1
 
     def __init__(self, id=-1, *, mode=PERIODIC, freq=-1, period=-1, callback=None):
-        if callback:
-            callback(self)
+        pass
 
     def deinit(self):
         pass
@@ -166,15 +165,23 @@ class Timer:
 class _Registers:
     """mem32, as far as picopost uses it: the watchdog's (RP2040 datasheet 4.7.6)."""
 
+    _reason, _scratch4, _ctrl_clear = 0x40058008, 0x4005801C, 0x4005B000
+
+    def __init__(self):
+        # What the SDK's watchdog_enable leaves in SCRATCH4 outlives the reset.
+        self._values = {self._reason: 1 if _overdue else 0,
+                        self._scratch4: 0x6AB73121 if _overdue else 0}
+
     def __getitem__(self, address):
-        if address != 0x40058008:  # REASON
-            raise NotImplementedError(hex(address))
-        return 1 if _overdue else 0
+        return self._values[address]
 
     def __setitem__(self, address, value):
-        if (address, value) != (0x4005B000, 1 << 30):  # CTRL's ENABLE, cleared
+        if address == self._scratch4:
+            self._values[address] = value
+        elif (address, value) == (self._ctrl_clear, 1 << 30):  # ENABLE
+            _send(0x44, 2)
+        else:
             raise NotImplementedError(hex(address))
-        _send(0x44, 2)
 
 
 mem32 = _Registers()
