@@ -127,7 +127,7 @@ def crowd(seed, steps, guarded=True):
             taken += connection.write_now(octets[: 641 + random.getrandbits(12)]) or 0
         else:
             connection.tcp.acknowledge(1 + random.getrandbits(2))
-            connection.read_now(None)
+            connection.wait_readable()
         # A DHCP message, a SYN or FIN: for a while, or until the next step.
         for block in own:
             heap.free(block)
@@ -200,7 +200,7 @@ def questions(answers):
     for _ in range(answers):
         connections[0].write_now(bytes(60))
         connections[0].tcp.acknowledge(1)
-        connections[0].read_now(None)
+        connections[0].wait_readable()
     return prober.questions
 
 

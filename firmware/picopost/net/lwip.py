@@ -58,31 +58,31 @@ class Connection:
         when the peer vanished.
         """
         try:
-            count = self._socket.readinto(buf)
+            return self._socket.readinto(buf)
         except OSError:
             # The socket tells of a reset once. A write behind that would go through a NULL pointer.
             self._gone = True
             raise
-        if count is None:  # it waits for us
-            self.answered = 0
-            self.stopped = False
-        return count
 
     def write_now(self, buf):
         """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
         if self._gone:
             raise OSError(errno.ENOTCONN)
         if self._memory:
-            count = self._memory.grant(len(buf), self)
-            self._refused = not count
-            if not count:
-                return None
-            if count < len(buf):
-                buf = memoryview(buf)[:count]
+            return self._write_what_fits(buf)
         return self._socket.write(buf)
 
+    def _write_what_fits(self, buf):
+        count = self._memory.grant(len(buf), self)
+        self._refused = not count
+        if not count:
+            return None
+        return self._socket.write(memoryview(buf)[:count] if count < len(buf) else buf)
+
     def wait_readable(self):
-        """Awaitable: until `read_now` is worth a try."""
+        """Awaitable: until `read_now`, which has just returned None, is worth another try."""
+        self.answered = 0  # the peer waits for us
+        self.stopped = False
         return _readable(self._socket)
 
     def wait_writable(self):
