@@ -33,8 +33,8 @@ def _dotted(address):
 
 class Connection:
     """A TCP connection; same contract as wiznet's. `memory`: lwIP's, which is asked before a write;
-    None where sockets never wait for any, which counts in `answered` the octets of an answer, and
-    says in `stopped` that the peer does not read what it asked for.
+    None where sockets never wait for any. It counts in `answered` the octets of an answer, and
+    notes in `stopped` that the peer does not read what it asked for.
     """
 
     piece = limits.BULK_BUFFER  # with one call the socket has all the octets that it has room for
@@ -49,7 +49,7 @@ class Connection:
         self._refused = False  # the last write found no room in lwIP's memory
         self._gone = False
         self.answered = 0
-        self.stopped = False
+        self.stopped = 0
         sock.setblocking(False)
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
@@ -82,7 +82,7 @@ class Connection:
     def wait_readable(self):
         """Awaitable: until `read_now`, which has just returned None, is worth another try."""
         self.answered = 0  # the peer waits for us
-        self.stopped = False
+        self.stopped = 0
         return _readable(self._socket)
 
     def wait_writable(self):
