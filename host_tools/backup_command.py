@@ -33,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="NAME",
                         help="whose; the password is asked for, or read as one line from standard "
                              "input")
-    parser.add_argument("--fingerprint", metavar="AB:CD:...",
+    parser.add_argument("--tls", action="store_true",
+                        help="SSL/TLS from the start at another port than 995 too")
+    parser.add_argument("--fingerprint", metavar="HEX",
                         help="SHA-256 of the server's certificate, as the board says it, where "
                              "`deploy` was run on another computer")
 
@@ -64,7 +66,8 @@ def _over_usb(options: argparse.Namespace, console: Console) -> int:
 
 def _over_network(options: argparse.Namespace, console: Console) -> int:
     host, port = mailbox.address(options.host)
-    connection = mailbox.Connection(host, port, lambda found: _trust(found, options.fingerprint),
+    connection = mailbox.Connection(host, port, options.tls,
+                                    lambda found: _trust(found, options.fingerprint),
                                     lambda line: print(line, file=sys.stderr))
     try:
         connection.log_in(options.user, _password(options.user))
@@ -78,7 +81,7 @@ def _over_network(options: argparse.Namespace, console: Console) -> int:
 
 def _trust(found: str, given: str | None) -> None:
     if given:
-        if given.replace(":", "").upper() != found.replace(":", ""):
+        if given.replace(":", "").lower() != found:
             raise UserError(f"its certificate is another one, with the fingerprint {found}")
         return
     if not sys.stdin.isatty():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from host_tools.care.wipe import wipe
+from host_tools.deploy import image
 from host_tools.device import choice
 from host_tools.device.progress import terminal
 from host_tools.device.prompt import Prompt
+from host_tools.errors import UserError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
                    "go; the mail on its card stays.", options.yes)
     with Prompt(port.device) as prompt:
         gone = wipe(prompt)
+    if not image.wait(lambda: [port] if os.path.exists(port.device) else []):
+        raise UserError("the board is wiped, but it did not come back: unplug it and plug it in")
     terminal().print(f"{gone} files are gone. The board is at MicroPython's prompt."
-                     if gone else "There was no picopost on it. The board starts again.")
+                     if gone else "There was no picopost on it. The board has started again.")
     return 0

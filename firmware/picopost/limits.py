@@ -286,6 +286,15 @@ PROVEN_AFTER = const(60_000)
 # The LED's flash, the dark between two, and the pause behind them: to be counted by an eye.
 LED_FLASH = const(200)
 LED_PAUSE = const(1_200)
+# --- the clock --------------------------------------------------------------------------------
+# Of an answer by UDP, what is longer is cut: SNTP's have 48 octets and perhaps a key's 20.
+MAX_DATAGRAM = const(128)
+# A server in the same network answers within a few milliseconds.
+TIME_WAIT = const(2_000)
+# RFC 4330 10: no more often than every 15 s where none answers. Then a watch crystal's drift, 2 s
+# a day, in between.
+TIME_RETRY = const(60_000)
+TIME_AGAIN = const(21_600_000)
 # --- MIME -----------------------------------------------------------------------------------
 # Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 40
 # addresses 1,500. What is more is passed over.

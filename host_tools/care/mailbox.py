@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import poplib
 import re
@@ -25,14 +26,15 @@ poplib._MAXLINE = 1 << 26
 
 
 class Connection:
-    """A POP3 session, in TLS where the server has it: from the start at port 995, else by STLS.
+    """A POP3 session, in TLS where the server has it: from the start at port 995 and with `tls`,
+    else by STLS.
 
-    `trust(fingerprint)` is asked about a certificate that no authority signed and that `deploy`
-    did not make on this computer; it raises UserError for one that it does not know. `warn` is told
-    when there is no TLS. Raises UserError.
+    `trust(fingerprint)`, SHA-256 in hex digits as the board says it, is asked about a certificate
+    that `deploy` did not make on this computer; it raises UserError for one that is not known.
+    `warn` is told when there is no TLS. Raises UserError.
     """
 
-    def __init__(self, host: str, port: int, trust: Callable[[str], None],
+    def __init__(self, host: str, port: int, tls: bool, trust: Callable[[str], None],
                  warn: Callable[[str], None]):
         # Whom it talks with is asked here below.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -40,20 +42,21 @@ class Connection:
         context.verify_mode = ssl.CERT_NONE
         self._name = f"{host} port {port}"
         with _failures(self._name):
-            if port == _POP3S:
+            if tls or port == _POP3S:
+                encrypted = True
                 self._pop3 = poplib.POP3_SSL(host, port, timeout=_PATIENCE, context=context)
             else:
+                encrypted = False
                 self._pop3 = poplib.POP3(host, port, timeout=_PATIENCE)
         try:
             with _failures(self._name):
-                encrypted = port == _POP3S
                 if not encrypted and "STLS" in self._pop3.capa():
                     self._pop3.stls(context)
                     encrypted = True
             if encrypted:
                 certificate = self._pop3.sock.getpeercert(binary_form=True)
                 if certificate not in _known():
-                    trust(tls_identity.fingerprint(certificate))
+                    trust(hashlib.sha256(certificate).hexdigest())
             else:
                 warn(f"{self._name} has no TLS: password and mail cross the network in the clear")
         except BaseException:
@@ -92,7 +95,10 @@ class Connection:
         done = 0
         for number in range(1, count + 1):
             _, lines, octets = self._pop3.retr(number)
-            write(file, lines)
+            try:
+                write(file, lines)
+            except OSError as error:
+                raise UserError(f"{file.name}: {error.strerror}") from error
             done += octets
             progress(done, total)
         return count

@@ -19,7 +19,8 @@ from mpremote.transport_serial import SerialTransport
 from host_tools.errors import UserError
 
 _PATIENCE = 5  # s for one answer
-_LOOK = 0.2  # s between two tries
+_LOOK = 0.1  # s between two tries
+_GOING = 1  # s for a board that resets to leave its port
 _FOLDER = 0x4000  # how MicroPython's ilistdir calls one
 _CHUNK = 512  # octets of a file that go in one command
 # What was written, from the flash and not from memory.
@@ -205,6 +206,7 @@ class Prompt:
             self._transport.exec_raw_no_follow(
                 "import machine, time\ntime.sleep_ms(100)\nmachine.bootloader()")
         self._left = True
+        self._wait_gone()
 
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # the port may be gone with the board
@@ -217,6 +219,16 @@ class Prompt:
             # Not before its last answer has come over.
             self._transport.exec_raw_no_follow(
                 "import machine, time\ntime.sleep_ms(100)\nmachine.reset()")
+        self._wait_gone()
+
+    def _wait_gone(self) -> None:
+        """Until the port goes with the board, lest the next one to look takes it for the new one.
+        What is still said there is nobody's."""
+        deadline = time.monotonic() + _GOING
+        with contextlib.suppress(OSError):
+            self._transport.serial.timeout = _LOOK
+            while time.monotonic() < deadline:
+                self._transport.serial.read(4096)
 
     @contextlib.contextmanager
     def _failures(self, what: str) -> Iterator[None]:

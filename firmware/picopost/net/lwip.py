@@ -159,6 +159,33 @@ class Link:
             await asyncio.sleep_ms(_CHECK)
         return True
 
+    @property
+    def gateway(self):
+        """The router's address as text."""
+        return self._interface.ifconfig()[2]
+
+    async def exchange(self, address, port, message, timeout):
+        """Send a datagram to an address (text) and port; what comes back from there within
+        `timeout` ms, or None. OSError when it cannot be sent, or nobody is there.
+        """
+        asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            asked.setblocking(False)
+            asked.sendto(message, socket.getaddrinfo(address, port)[0][-1])
+            deadline = time.ticks_add(time.ticks_ms(), timeout)
+            while time.ticks_diff(deadline, time.ticks_ms()) > 0:
+                try:
+                    answer, sender = asked.recvfrom(limits.MAX_DATAGRAM)
+                    if _dotted(sender) == address:
+                        return answer
+                except OSError as error:
+                    if error.errno not in (errno.EAGAIN, errno.ETIMEDOUT):
+                        raise
+                    await asyncio.sleep_ms(_CHECK)
+        finally:
+            asked.close()
+        return None
+
     def serve(self, port, handler):
         """Listen on `port`; `handler(connection)` runs as a task for each client."""
         listener = socket.socket()

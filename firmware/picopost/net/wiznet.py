@@ -60,6 +60,7 @@ class Link:
         self._connections = [None] * w5500.SOCKETS
         self._listening = [0] * w5500.SOCKETS  # port or 0
         self._cable = True
+        self._asking = False  # somebody has the socket for datagrams
         self._patrolled = 0
         # The chip has none of its own. Locally administered: bit 1 of the first octet.
         self._mac = b"\x02" + machine.unique_id()[-5:]
@@ -122,6 +123,27 @@ class Link:
         if self.moved and self.address:
             self.moved(self.address)
 
+    @property
+    def gateway(self):
+        """The router's address as text."""
+        return w5500.dotted(self._addresses[:4])
+
+    async def exchange(self, address, port, message, timeout):
+        """Send a datagram to an address (text) and port; what comes back within `timeout` ms, or
+        None. OSError when it cannot be sent. The socket is DHCP's, which has to wait meanwhile.
+        """
+        chip = self.chip
+        while self._lease and self._lease.busy():
+            await asyncio.sleep_ms(_CHECK)
+        self._asking = True
+        try:
+            chip.send_datagram(_DATAGRAMS, port, _octets(address), port, message)
+            answered = await self._until(lambda: chip.look(_DATAGRAMS).rx_size, timeout)
+            return chip.receive_datagram(_DATAGRAMS, limits.MAX_DATAGRAM) if answered else None
+        finally:
+            self._asking = False
+            chip.close(_DATAGRAMS)
+
     # --- serving ----------------------------------------------------------------------------
 
     def serve(self, port, handler):
@@ -178,7 +200,7 @@ class Link:
     def _tend(self, number):
         try:
             if number == _DATAGRAMS:
-                if self._lease:
+                if self._lease and not self._asking:
                     self._lease.step()
             elif self._listening[number]:
                 self._look_at_listener(number)
