@@ -45,9 +45,9 @@ class Memory:
 
     One client that stops reading a message takes all the room that there is for messages. The
     others' go on in morsels, one client's at a time: whose morsel is not acknowledged within
-    LWIP_TRIAL has stopped too, and gets no other until one that lies about is gone, or there is room
-    for more than morsels. There is room for two that lie about, and half an answer's goes for a
-    third. (What is free in several pieces goes unnoticed: then a message may wait until one of
+    LWIP_TRIAL has stopped too, and gets no other until one that lies about is gone, or there is
+    room for more than morsels. There is room for two that lie about, and half an answer's goes for
+    a third. (What is free in several pieces goes unnoticed: then a message may wait until one of
     their sessions is ended.)
     """
 
