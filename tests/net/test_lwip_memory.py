@@ -31,8 +31,8 @@ def test_without_asking_writes_would_wait(vm):
     assert vm.eval(f"crowd(1, {STEPS}, False)")[0] > 0
 
 
-def run(vm, readers, milliseconds=10_000):
-    taken, answers = vm.eval(f"run({readers}, {milliseconds})")
+def run(vm, readers, milliseconds=10_000, pause=0):
+    taken, answers = vm.eval(f"run({readers}, {milliseconds}, {pause})")
     assert vm.eval("Tcp.failed") == 0
     assert answers == [300, 300]
     return taken
@@ -57,6 +57,13 @@ def test_messages_go_on_beside_those_who_do_not_read(vm, readers):
     """In morsels, one each 10 ms here; whoever came first."""
     for reads, octets in zip(readers, run(vm, readers), strict=True):
         assert octets > 80_000 if reads else octets <= 4_800 + 210
+
+
+@pytest.mark.parametrize("readers", [(True,), (True, True), (True, True, True),
+                                     (True, True, False), (True, False), (True, False, False)])
+def test_who_reads_again_gets_on(vm, readers):
+    for reads, octets in zip(readers, run(vm, readers, 20_000, 8_000), strict=True):
+        assert octets > 80_000 if reads else octets <= 4_800 + 3 * 210
 
 
 def test_answers_are_not_asked_for_one_by_one(vm):

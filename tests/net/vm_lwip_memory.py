@@ -18,7 +18,7 @@ def aligned(count):
 class Heap:
     def __init__(self):
         self.taken = []  # (begin, end), in order
-        self.statics = [self.malloc(size) for size in STATIC]
+        self.always = [self.malloc(size) for size in STATIC]
 
     def malloc(self, size):
         size = max(12, aligned(size)) + STRUCT_MEM
@@ -127,7 +127,7 @@ def crowd(seed, steps, guarded=True):
             taken += connection.write_now(octets[: 641 + random.getrandbits(12)]) or 0
         else:
             connection.tcp.acknowledge(1 + random.getrandbits(2))
-            connection.read_now(None)
+            connection.wait_readable()
         # A DHCP message, a SYN or FIN: for a while, or until the next step.
         for block in own:
             heap.free(block)
@@ -167,10 +167,10 @@ class Clock:
         return one - other
 
 
-def run(readers, milliseconds):
+def run(readers, milliseconds, pause=0):
     """Connections write mail whenever they may, every 10 ms. `readers` say whether each of their
-    clients reads, and acknowledges within that time. (octets that each has given to lwIP, what two
-    more connections then get as an answer, one behind the other).
+    clients reads, and acknowledges within that time, once `pause` is over. (octets that each has
+    given to lwIP, what two more connections then get as an answer, one behind the other).
     """
     heap, _, connections = stack(len(readers))
     clock = lwip_memory.time = Clock()
@@ -183,7 +183,7 @@ def run(readers, milliseconds):
         for number, reads in enumerate(readers):
             # A piece's end is shorter than a morsel.
             taken[number] += all_that(connections[number], piece[: 3838 + random.getrandbits(8)])
-            if reads:
+            if reads and clock.now > pause:
                 connections[number].tcp.acknowledge(20)
     memory = connections[0]._memory
     answers = []
@@ -200,7 +200,7 @@ def questions(answers):
     for _ in range(answers):
         connections[0].write_now(bytes(60))
         connections[0].tcp.acknowledge(1)
-        connections[0].read_now(None)
+        connections[0].wait_readable()
     return prober.questions
 
 

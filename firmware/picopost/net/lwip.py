@@ -33,8 +33,8 @@ def _dotted(address):
 
 class Connection:
     """A TCP connection; same contract as wiznet's. `memory`: lwIP's, which is asked before a write;
-    None where sockets never wait for any, which counts in `answered` the octets of an answer, and
-    says in `stopped` that the peer does not read what it asked for.
+    None where sockets never wait for any. It counts in `answered` the octets of an answer, and
+    notes in `stopped` that the peer does not read what it asked for.
     """
 
     piece = limits.BULK_BUFFER  # with one call the socket has all the octets that it has room for
@@ -49,7 +49,7 @@ class Connection:
         self._refused = False  # the last write found no room in lwIP's memory
         self._gone = False
         self.answered = 0
-        self.stopped = False
+        self.stopped = 0
         sock.setblocking(False)
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
@@ -58,31 +58,31 @@ class Connection:
         when the peer vanished.
         """
         try:
-            count = self._socket.readinto(buf)
+            return self._socket.readinto(buf)
         except OSError:
             # The socket tells of a reset once. A write behind that would go through a NULL pointer.
             self._gone = True
             raise
-        if count is None:  # it waits for us
-            self.answered = 0
-            self.stopped = False
-        return count
 
     def write_now(self, buf):
         """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
         if self._gone:
             raise OSError(errno.ENOTCONN)
         if self._memory:
-            count = self._memory.grant(len(buf), self)
-            self._refused = not count
-            if not count:
-                return None
-            if count < len(buf):
-                buf = memoryview(buf)[:count]
+            return self._write_what_fits(buf)
         return self._socket.write(buf)
 
+    def _write_what_fits(self, buf):
+        count = self._memory.grant(len(buf), self)
+        self._refused = not count
+        if not count:
+            return None
+        return self._socket.write(memoryview(buf)[:count] if count < len(buf) else buf)
+
     def wait_readable(self):
-        """Awaitable: until `read_now` is worth a try."""
+        """Awaitable: until `read_now`, which has just returned None, is worth another try."""
+        self.answered = 0  # the peer waits for us
+        self.stopped = 0
         return _readable(self._socket)
 
     def wait_writable(self):

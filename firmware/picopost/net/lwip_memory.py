@@ -45,8 +45,10 @@ class Memory:
 
     One client that stops reading a message takes all the room that there is for messages. The
     others' go on in morsels, one client's at a time: whose morsel is not acknowledged within
-    LWIP_TRIAL has stopped too, and gets nothing until its next command. There is room for two
-    morsels of such, and half an answer's goes for a third.
+    LWIP_TRIAL has stopped too, and gets no other until one that lies about is gone, or there is
+    room for more than morsels. There is room for two that lie about, and half an answer's goes for
+    a third. (What is free in several pieces goes unnoticed: then a message may wait until one of
+    their sessions is ended.)
     """
 
     def __init__(self, prober):
@@ -57,6 +59,7 @@ class Memory:
         self._eater = None  # whose morsels they are
         self._began = self._ate = 0  # ticks of its first one, and of its last
         self._left = 0  # morsels that lie about, of those who have stopped
+        self._round = 1  # since it was last 0 for good
 
     def grant(self, count, asker):
         """How many of `count` octets the connection `asker` is to write now; 0 for none. They have
@@ -72,9 +75,11 @@ class Memory:
             return count
         piece = min(count, limits.LWIP_PIECE)
         if self.has(piece, limits.LWIP_PIECE_SPARE):
-            self._left = 0
+            if self._left:  # somebody reads again, or has left: who had stopped may be tried again
+                self._left = 0
+                self._round += 1
         else:
-            piece = 0 if asker.stopped else self._morsel(asker, min(count, limits.LWIP_MORSEL))
+            piece = self._morsel(asker, min(count, limits.LWIP_MORSEL))
         if piece:
             asker.answered = limits.LWIP_REPLY
         return piece
@@ -87,20 +92,25 @@ class Memory:
                 time.ticks_diff(now, self._began) < limits.LWIP_TRIAL):
             return 0
         # There is room for the next morsel when the last one is gone; for one more, when one of
-        # those that lay about is.
-        for left in (self._left - 1, self._left):
+        # those that lay about is, which may be that of one who has stopped.
+        last = self._left
+        for left in (last - 1, last):
             # However few octets it has: less room than a morsel's tells nothing.
             spare = limits.LWIP_PIECE_SPARE - (left + 1) * _MORSEL
+            if asker.stopped == self._round and 0 < left == last:
+                continue
             if 0 <= left <= 2 and self.has(limits.LWIP_MORSEL, spare):
                 self._left = left
                 break
         else:
             if eater and silent:
-                eater.stopped = True
+                eater.stopped = self._round
                 self._eater = None
                 self._left += 1
             return 0
-        if eater is not asker:
+        if eater is asker:
+            asker.stopped = 0  # its last one is gone
+        else:
             self._eater = asker
             self._began = now
         self._ate = now

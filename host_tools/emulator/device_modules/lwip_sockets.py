@@ -105,6 +105,9 @@ class socket(io.IOBase):
             raise OSError(errno.EINVAL)
         return self._socket.sendto(octets, address)
 
+    def recvfrom(self, count):
+        return self._socket.recvfrom(count)
+
     def readinto(self, buf):
         if self._reset:
             return 0
