@@ -56,6 +56,9 @@ def main() -> int:
     except UserError as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog} {options.command}: stopped", file=sys.stderr)
+        return 130  # as shells have it
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from host_tools.care import mailbox, tree
+from host_tools.care import known, mailbox, tree
 from host_tools.device import choice
 from host_tools.device.card_files import CardFiles
 from host_tools.device.progress import bar, terminal
@@ -36,8 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls", action="store_true",
                         help="SSL/TLS from the start at another port than 995 too")
     parser.add_argument("--fingerprint", metavar="HEX",
-                        help="SHA-256 of the server's certificate, as the board says it, where "
-                             "`deploy` was run on another computer")
+                        help="SHA-256 of the server's certificate, as the board says it; needed "
+                             "once, where nobody can be asked")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -83,12 +83,15 @@ def _trust(found: str, given: str | None) -> None:
     if given:
         if given.replace(":", "").lower() != found:
             raise UserError(f"its certificate is another one, with the fingerprint {found}")
+    elif known.is_known(found):
         return
-    if not sys.stdin.isatty():
+    elif not sys.stdin.isatty():
         raise UserError(f"nobody here knows its certificate: --fingerprint {found} if the board "
                         "says the same")
-    choice.confirm(f"SHA-256 fingerprint of its certificate:\n{found}\nDoes the board say the same "
-                   "(`make logs`, event `ready`)?", False)
+    else:
+        choice.confirm(f"SHA-256 fingerprint of its certificate:\n{found}\nDid the board say the "
+                       "same (`make deploy`, or `make logs`: event `ready`)?", False)
+    known.remember(found)
 
 
 def _password(user: str) -> str:

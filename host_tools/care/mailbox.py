@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import tls_identity
-from host_tools.deploy.configuration import known_certificates
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s for an answer
@@ -28,9 +26,9 @@ class Connection:
     """A POP3 session, in TLS where the server has it: from the start at port 995 and with `tls`,
     else by STLS.
 
-    `trust(fingerprint)`, SHA-256 in hex digits as the board says it, is asked about a certificate
-    that `deploy` did not make on this computer; it raises UserError for one that is not known.
-    `warn` is told when there is no TLS. Raises UserError.
+    `trust(fingerprint)`, SHA-256 in hex digits as the board says it, is asked about the certificate
+    that nobody has signed; it raises UserError for one that is not known. `warn` is told when there
+    is no TLS. Raises UserError.
     """
 
     def __init__(self, host: str, port: int, tls: bool, trust: Callable[[str], None],
@@ -54,8 +52,7 @@ class Connection:
                     encrypted = True
             if encrypted:
                 certificate = self._pop3.sock.getpeercert(binary_form=True)
-                if certificate not in _known():
-                    trust(hashlib.sha256(certificate).hexdigest())
+                trust(hashlib.sha256(certificate).hexdigest())
             else:
                 warn(f"{self._name} has no TLS: password and mail cross the network in the clear")
         except BaseException:
@@ -138,12 +135,6 @@ def address(given: str) -> tuple[str, int]:
     if port and not 0 < int(port) < 65536:
         raise UserError(f"--from {given}: there is no such port")
     return host, int(port or _POP3)
-
-
-def _known() -> list[bytes]:
-    """The certificates of boards that were set up from here."""
-    return [path.read_bytes() for path in
-            known_certificates().glob(f"*/{tls_identity.CERTIFICATE}")]
 
 
 class _failures:

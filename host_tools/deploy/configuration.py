@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-
-import platformdirs
 
 from host_tools import accounts, tls_identity
+from host_tools.care import known
 from host_tools.deploy import answers as questions
 from host_tools.deploy import checked
 from host_tools.deploy.answers import Answers
@@ -97,24 +95,13 @@ class Configuration:
             self._prompt.put_together({tls_identity.KEY: key,
                                        tls_identity.CERTIFICATE: certificate})
             changed.append("TLS key and certificate")
-        _remember(certificate)
+        # For `backup --from`, which asks this board for its mail over the network.
+        known.remember(hashlib.sha256(certificate).hexdigest())
         return changed
 
     def _put(self, path: str, content: bytes) -> None:
         self._prompt.put(path, content, path.rpartition(".")[0] + ".new")
         self._written[path] = content
-
-
-def _remember(certificate: bytes) -> None:
-    """For `backup --from`, which asks this board for its mail over the network."""
-    folder = known_certificates() / hashlib.sha256(certificate).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / tls_identity.CERTIFICATE).write_bytes(certificate)
-
-
-def known_certificates() -> Path:
-    """Where the certificates of boards that were set up from here lie, each in a folder."""
-    return platformdirs.user_data_path("picopost")
 
 
 def _as_the_board_reads(prompt: Prompt, content: bytes) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -12,7 +13,9 @@ from contextlib import suppress
 import pytest
 
 from host_tools import backup_command
-from host_tools.device.prompt import Talk
+from host_tools.device import card_files
+from host_tools.device.card_files import CardFiles
+from host_tools.device.prompt import Prompt, Talk
 from host_tools.errors import UserError
 from tests.care.boards import (
     ANSWERS,
@@ -47,12 +50,13 @@ def test_all_of_it(board, tmp_path):
     assert b"\nline 59999 of it\n" in (tmp_path / "mbox").read_bytes()
 
 
-def test_it_reads_only(folder, tmp_path):
+def test_it_reads_only(folder):
     with BoardHere(folder) as board:
         board.ready()
-        board.sd_card.faults.pull(1, on="write")  # the firmware's own orderly end writes nothing
-        done("backup", *board.at, "--to", tmp_path / "copy")
-        assert not board.sd_card.faults.fired
+        with Prompt(str(board.usb / "serial")) as prompt:
+            CardFiles(prompt)
+            with pytest.raises(UserError, match="EROFS|30"):
+                prompt.run("open('/sd/mail/new', 'wb').write(b'x')", "it failed")
         board.ready()
 
 
@@ -107,14 +111,20 @@ def test_what_comes_wrong_over_the_wire(board, tmp_path, monkeypatch):
     assert not (tmp_path / "copy").exists()
 
 
+def under_way(board, folder) -> subprocess.Popen:
+    """A backup that has begun."""
+    backup = subprocess.Popen(command("backup", *board.at, "--to", folder), cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + PATIENCE
+    while octets_in(folder.with_name(folder.name + ".part")) < 300_000:
+        assert time.monotonic() < deadline and backup.poll() is None
+    return backup
+
+
 def test_a_cable_that_is_pulled(folder, tmp_path):
     with Board(folder) as board:
         board.ready()
-        backup = subprocess.Popen(command("backup", *board.at, "--to", tmp_path / "copy"), cwd=ROOT,
-                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + PATIENCE
-        while octets_in(tmp_path / "copy.part") < 300_000:
-            assert time.monotonic() < deadline and backup.poll() is None
+        backup = under_way(board, tmp_path / "copy")
         board.kill()
         _, error = backup.communicate(timeout=PATIENCE)
     assert backup.returncode == 1 and len(error.splitlines()) == 1
@@ -127,6 +137,25 @@ def test_a_cable_that_is_pulled(folder, tmp_path):
         board.ready()
         done("backup", *board.at, "--to", tmp_path / "another")
     assert tree(tmp_path / "another") == mail_on(folder / "card.img")
+
+
+def test_ctrl_c(board, tmp_path):
+    backup = under_way(board, tmp_path / "copy")
+    backup.send_signal(signal.SIGINT)
+    _, error = backup.communicate(timeout=PATIENCE)
+    assert backup.returncode == 130 and error == "python -m host_tools backup: stopped\n"
+    assert not (tmp_path / "copy").exists()
+    board.ready()
+
+
+def test_a_computer_that_is_gone(board, monkeypatch):
+    """Nobody asks for the next piece, nor resets the board: it takes mail again by itself."""
+    monkeypatch.setattr(card_files, "_CODE", card_files._CODE.replace("60_000", "300"))
+    prompt = Prompt(str(board.usb / "serial")).__enter__()
+    CardFiles(prompt)
+    prompt._transport.exec_raw_no_follow("_fetch('/sd/mail/girl/00/0000.MBX')")
+    board.ready()
+    prompt._hang_up()
 
 
 def octets_in(folder) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import mailbox as mailbox_formats
 import subprocess
@@ -14,11 +13,25 @@ from host_tools.care import mailbox
 from host_tools.errors import UserError
 from tests.care.boards import PASSWORD, PATIENCE, USER, command, done, refused
 from tests.care.conftest import LETTERS
+from tests.care.terminal import Terminal
 from tests.support.appliance import ROOT
 
 
 @pytest.fixture
-def fetch(board, tmp_path):
+def fresh(monkeypatch, tmp_path):
+    """A computer where no certificate was accepted yet."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def fingerprint(board):
+    """Of its certificate, as the board says it."""
+    (event,) = [event for event in board.console.seen if event["event"] == "ready"]
+    return event["tls"]
+
+
+@pytest.fixture
+def anyone(board, tmp_path, fresh):
     """The command's words, with options."""
     def words(*more, port=110, user=USER):
         return ("backup", "--from", f"127.0.0.1:{board.offset + port}", "--user", user, "--to",
@@ -27,15 +40,10 @@ def fetch(board, tmp_path):
     return words
 
 
-def certificate(home) -> str:
-    (path,) = (home / "XDG_DATA_HOME" / "picopost").glob("*/tls_cert.der")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @pytest.fixture
-def elsewhere(monkeypatch, tmp_path):
-    """A computer that the board was not set up from."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "elsewhere"))
+def fetch(anyone, fingerprint):
+    """The same, of somebody who has looked at the certificate."""
+    return lambda *more, **given: anyone("--fingerprint", fingerprint, *more, **given)
 
 
 def test_it_is_what_the_card_has(board, fetch, tmp_path):
@@ -53,16 +61,34 @@ def test_it_is_what_the_card_has(board, fetch, tmp_path):
     assert (tmp_path / "mbox").stat().st_mode & 0o077 == 0
 
 
-def test_tls_comes_first(board, fetch, elsewhere, home, tmp_path):
-    for words in (fetch(), fetch("--tls", port=995)):
+def test_tls_comes_first(board, anyone, fingerprint, tmp_path):
+    for words in (anyone(), anyone("--tls", port=995)):
         said = refused(*words, stdin=PASSWORD + "\n")
-        assert f"--fingerprint {certificate(home)}" in said
+        assert f"--fingerprint {fingerprint}" in said
         assert "another one" in refused(*words, "--fingerprint", "ab" * 32, stdin=PASSWORD + "\n")
     assert "login" not in [event["event"] for event in board.console.seen]
     assert not (tmp_path / "mbox").exists()
-    done(*fetch("--tls", "--fingerprint", certificate(home).upper(), port=995),
-         stdin=PASSWORD + "\n")
+    shown = ":".join(fingerprint[at : at + 2] for at in range(0, 64, 2)).upper()
+    done(*anyone("--tls", "--fingerprint", shown, port=995), stdin=PASSWORD + "\n")
     assert len(mailbox_formats.mbox(tmp_path / "mbox")) == len(LETTERS)
+    # It is asked for once.
+    (tmp_path / "mbox").unlink()
+    done(*anyone(), stdin=PASSWORD + "\n")
+
+
+def test_it_asks_at_a_terminal(anyone, fingerprint, tmp_path):
+    with Terminal(*anyone()) as terminal:
+        terminal.wait_for(fingerprint.encode())
+        terminal.wait_for(b"[y/N]")
+        terminal.type(b"n\n")
+        assert terminal.end() == 1 and b"nothing was done" in terminal.shown
+    with Terminal(*anyone()) as terminal:
+        terminal.wait_for(b"[y/N]")
+        terminal.type(b"y\n")
+        terminal.wait_for(b"Password of girl: ")
+        terminal.type_until(PASSWORD.encode() + b"\n", b"messages are in")
+        assert terminal.end() == 0
+    assert PASSWORD.encode() not in terminal.shown
 
 
 def test_a_login_that_is_refused(fetch, tmp_path):
