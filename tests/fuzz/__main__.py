@@ -2,7 +2,7 @@
 
 An SMTP client that hypothesis makes up, against a model of what RFC 5321 and DESIGN.md promise it:
 the dialogue alone in the VM, and whole appliances over sockets. Letters of any octets, which POP3
-has to give back. Then leak tests of many sessions.
+has to give back. Then many sessions: what they leave in the heap, and in what pieces.
 A failing example is made as small as it gets, and kept in build/fuzz to be played again.
 """
 
@@ -32,6 +32,9 @@ def main() -> int:
                         help="sessions of each leak test (default: 10000; 0: none)")
     parser.add_argument("--leak", choices=(*leak.SERVICES, "both"), default="both",
                         help="whose sessions leave nothing in the heap (default: both)")
+    parser.add_argument("--soak", type=int, default=20_000, metavar="N",
+                        help="sessions of both services on each board, which leave the heap in "
+                             "large pieces (default: 20000; 0: none)")
     parser.add_argument("--seed", type=int, default=1, help="what is made up (default: 1)")
     parser.add_argument("--time", type=float, metavar="S", help="stop fuzzing after S seconds")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",
@@ -51,6 +54,9 @@ def main() -> int:
     for service in leak.SERVICES if options.leak == "both" else (options.leak,):
         if options.sessions:
             good &= campaign.run_leak(service, options.sessions, options.seed)
+    for board in boards:
+        if options.soak:
+            good &= campaign.run_soak(board, options.soak, options.seed)
     return 0 if good else 1
 
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 
 from tests.fuzz import dialogue, letters, replay, sockets
-from tests.fuzz.leak import Leak
+from tests.fuzz.leak import WARM_UP, Leak
+from tests.fuzz.soak import Soak
 
 LETTERS = "letters-"  # and a board: the kind whose examples are mailbags
 _BATCH = 100  # examples for which hypothesis is started anew: it keeps what it has tried
@@ -164,20 +165,31 @@ def _text(counts: dict[str, int]) -> str:
 
 def run_leak(service: str, sessions: int, seed: int) -> bool:
     """The leak test; False when the heap fills up or a session is not served."""
+    return _run_sessions(f"leak, {service}", sessions, seed,
+                         lambda card: Leak(card, seed, service), lambda leak: leak.judge())
+
+
+def run_soak(board: str, sessions: int, seed: int) -> bool:
+    """The soak; False when the heap is cut to pieces or fills up, or a session is not served."""
+    return _run_sessions(f"soak, {board}", sessions, seed, lambda card: Soak(card, seed, board),
+                         lambda soak: soak.judge_pieces() + (
+                             f"\n{soak.judge()}" if sessions > WARM_UP else ""))
+
+
+def _run_sessions(name: str, sessions: int, seed: int, make, judge) -> bool:
     began = told = time.monotonic()
 
     def progress(done: int) -> None:
         nonlocal told
         if time.monotonic() - told > _EVERY:
             told = time.monotonic()
-            print(f"{told - began:6.0f} s  leak, {service}: {done} sessions", flush=True)
+            print(f"{told - began:6.0f} s  {name}: {done} sessions", flush=True)
 
-    with (tempfile.TemporaryDirectory() as folder,
-          Leak(Path(folder) / "card.img", seed, service) as leak):
+    with tempfile.TemporaryDirectory() as folder, make(Path(folder) / "card.img") as run:
         try:
-            leak.run(sessions, progress)
-            print(f"leak, {service}: {leak.judge()}; {time.monotonic() - began:.0f} s", flush=True)
+            run.run(sessions, progress)
+            print(f"{name}: {judge(run)}; {time.monotonic() - began:.0f} s", flush=True)
             return True
         except AssertionError as error:
-            print(f"FAILED leak, {service} (seed {seed}): {error}", file=sys.stderr)
+            print(f"FAILED {name} (seed {seed}): {error}", file=sys.stderr)
             return False

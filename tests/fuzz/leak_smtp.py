@@ -6,6 +6,7 @@ import base64
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 from tests.support.wire import Lines, Pop3
 
@@ -15,12 +16,26 @@ _LETTER = b"Subject: a\r\n\r\nIt works.\r\n.\r\n"
 _LARGE = b"0123456789\r\n" * 600 + b".\r\n"
 
 
+def connected(make: Callable, *arguments, **more):
+    """A connection, once there is a listener for it: a W5500 refuses whom it has no socket for, and
+    so does the kernel in its place with those who come in the same moment."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return make(*arguments, **more)
+        except (ConnectionRefusedError, ConnectionResetError):
+            time.sleep(0.01)
+    raise AssertionError("nobody listens")
+
+
 def seated(port: int, address: str, no_seat: bytes, kind: type[Lines] = Lines) -> Lines:
     """A connection that has heard a greeting other than `no_seat`: that is for who comes while
     those who have just left still have their seats."""
-    for _ in range(_ATTEMPTS):
+    def greeted() -> tuple[Lines, bytes]:
         connection = kind(port, source=address)
-        reply = connection.line()
+        return connection, connection.line()
+
+    for _ in range(_ATTEMPTS):
+        connection, reply = connected(greeted)
         if not reply.startswith(no_seat):
             return connection
         connection.close()
@@ -102,7 +117,7 @@ def _letter(appliance, address, text=_LETTER):
     _expect(connection.reply(), b"250")
     _quit(connection)
     for name in USERS:  # the letter, and the report of its delivery
-        reader = Pop3(appliance.pop3, name, USERS[name], source=address)
+        reader = connected(Pop3, appliance.pop3, name, USERS[name], source=address)
         for number in reader.sizes():
             reader.text(number)
             reader.command(b"DELE %d" % number)

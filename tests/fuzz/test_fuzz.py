@@ -5,12 +5,14 @@ import pytest
 from tests.fuzz import campaign, dialogue, letters, replay, sockets
 from tests.fuzz.leak import SERVICES, Leak, slope
 from tests.fuzz.model import Rules
+from tests.fuzz.soak import Soak
 
 _SEED = 1
 _LINES = 8000
 _SOCKET_LINES = {"pico_w": 2400, "pico_w5500": 800}
 _LETTERS = {"pico_w": 170, "pico_w5500": 60}
 _WARM_UP, _SESSIONS = 160, 400
+_SOAK = 600
 
 
 def test_dialogues():
@@ -50,13 +52,30 @@ def test_no_session_leaves_anything_in_the_heap(service, tmp_path):
 
 def test_a_heap_that_fills_up_is_seen(tmp_path):
     leak = Leak.__new__(Leak)
-    leak._sessions, leak.appliance = 400, None
+    leak.sessions, leak.appliance = 400, None
     leak.samples = [(at, 300_000 + at % 3 * 320) for at in range(160, 400, 40)]
     leak.judge(_WARM_UP)
     leak.samples = [(at, 300_000 + at * 32) for at in range(160, 400, 40)]
     with pytest.raises(AssertionError, match="rises"):
         leak.judge(_WARM_UP)
     assert slope([(0, 5), (10, 25), (20, 45)]) == 2
+
+
+@pytest.mark.parametrize("board", _LETTERS)
+def test_the_heap_stays_in_large_pieces(board, tmp_path):
+    with Soak(tmp_path / "card.img", _SEED, board) as soak:
+        soak.run(_SOAK)
+        soak.judge_pieces()
+
+
+def test_a_heap_in_pieces_is_seen():
+    soak = Soak.__new__(Soak)
+    soak.sessions, soak.appliance = 400, None
+    soak.pieces = [(at, 90_000 if at < 200 else 80_000 - at % 3 * 640) for at in range(0, 400, 40)]
+    assert "(100%)" in soak.judge_pieces()
+    soak.pieces += [(at, 63_000) for at in range(400, 520, 40)]
+    with pytest.raises(AssertionError, match="largest free piece"):
+        soak.judge_pieces()
 
 
 def test_examples_can_be_kept(tmp_path, monkeypatch):

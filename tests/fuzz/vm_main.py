@@ -1,5 +1,5 @@
 # Runs in the VM in main.py's place: the same appliance, with short penalties, and an event `heap`
-# with what lives in the heap each time that the last session has ended.
+# each time that the last session has ended: what lives, and the largest piece that is free.
 import gc
 
 gc.threshold(16_384)  # as main.py
@@ -30,6 +30,20 @@ def log(event, **fields):
         ended.set()
 
 
+def largest_piece():
+    # To 64 octets. What asks for too much collects, and leaves nothing.
+    fits, too_much = 0, gc.mem_free() // 64 + 1
+    while too_much - fits > 1:
+        middle = (fits + too_much) // 2
+        try:
+            bytearray(64 * middle)
+            fits = middle
+        except MemoryError:
+            too_much = middle
+        gc.collect()
+    return 64 * fits
+
+
 async def report(server):
     while True:
         await ended.wait()
@@ -40,7 +54,8 @@ async def report(server):
             identity.keep_ready()
             if identity._session:
                 gc.collect()
-                original_log("heap", octets=gc.mem_alloc(), sessions=sessions)
+                octets = gc.mem_alloc()
+                original_log("heap", octets=octets, largest=largest_piece(), sessions=sessions)
 
 
 async def watch(server):
