@@ -36,6 +36,9 @@ FREE = 0.25  # of the heap, to be left on every board
 SHARED = "the buffer that these share"
 _NAMES = re.compile(r"n_str_data_bytes=(?P<text>\d+), n_total_bytes=(?P<all>\d+)")
 _HANDSHAKE = 3_686  # octets at its peak, in the board's heap (DESIGN.md, "TLS")
+# A mailbox that is compacted while they are at it: its block, the segments in use, and a table of
+# those that are shared.
+_COMPACTION = limits.CARD_BLOCK + 8 + limits.MAX_SEGMENTS // 8 + 256 * 8
 # Code in the place of its plain twin on a board: (native, plain), below picopost/.
 _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxrd"))
 
@@ -43,8 +46,8 @@ _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxr
 @dataclass(frozen=True)
 class Part:
     """`modules` below picopost, and those that they import. Loaded for good, or `when`: at
-    the "start", "sometimes" while it serves, or "never" by the appliance itself. `link`: only
-    boards with this one have it."""
+    the "start", "sometimes" while it serves, "if wanted" by a setting that is off as it comes, or
+    "never" by the appliance itself. `link`: only boards with this one have it."""
 
     name: str
     modules: tuple[str, ...]
@@ -76,7 +79,7 @@ PARTS = (
     Part("recovery and rebuild, at the start", ("store.recovery", "store.rebuild"), "start"),
     Part("delivery reports", ("smtp.report",), "sometimes"),
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
-    Part("MIME: a subject for the log", ("mime.subject",), "sometimes"),
+    Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
     Part("MIME: attachments", ("mime.attachments", "mime.base64", "mime.quoted_printable",
@@ -303,7 +306,7 @@ class Sum:
     heap: int
     loaded: int
     start: int
-    work: int  # five sessions in the midst of letters, and what is loaded for a moment
+    work: int  # five sessions in the midst of letters, and what is there for a moment
 
     def free(self, working: bool) -> float:
         """The share that is left."""
@@ -324,7 +327,7 @@ def total(definition: dict, of: dict[str, Cost], start: dict[str, Made], each: d
     return Sum(definition["heap_kib"] << 10,
                resident(of, parts) + (native_more() if way == LOOSE else 0),
                sum(cost.board for cost in start.values()),
-               _SEATS * letters + shared + moment + _HANDSHAKE)
+               _SEATS * letters + shared + moment + _HANDSHAKE + _COMPACTION)
 
 
 @dataclass
