@@ -29,6 +29,7 @@ _NODE_PROBE = Path(__file__).with_name("import_probe.mjs")
 _STAGES = Path(__file__).with_name("heap_stages.py")
 _COLLECTING = "\nwhile not step():\n    gc.collect()\n    gc.collect()\n"
 _PROBE_HEAP = 2048  # KiB, enough for everything at once
+MAIN = "main.py"
 _SEATS = 5
 _CROWD = 3  # sessions of each kind at once, of which the average is taken
 _USERS = {"anna": "pw", "bert": "pw", "carl": "pw"}
@@ -45,7 +46,7 @@ _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxr
 
 @dataclass(frozen=True)
 class Part:
-    """`modules` below picopost, and those that they import. Loaded for good, or `when`: at
+    """`modules` below picopost, or main.py, and what they import. Loaded for good, or `when`: at
     the "start", "sometimes" while it serves, "if wanted" by a setting that is off as it comes, or
     "never" by the appliance itself. `link`: only boards with this one have it."""
 
@@ -72,6 +73,7 @@ PARTS = (
     Part("W5500's own TCP", ("net.wiznet", "net.dhcp"), link="wiznet"),
     Part("SMTP", ("smtp.service",)),
     Part("POP3", ("pop3.service",)),
+    Part("main.py, which the board compiles", (MAIN,)),
     Part("compaction, retention", ("store.compaction", "store.retention")),
     Part("settings and accounts, at the start", ("settings", "accounts_file", "enrolment"),
          "start"),
@@ -114,7 +116,8 @@ def imports(bits: int, way: str, link: str) -> dict[str, Cost]:
     tree = (firmware_build.build_for_vm() if bits == 64 else
             firmware_build.build(firmware_build.BUILD / "firmware" / "plain", None))
     image = None if way == LOOSE else firmware_build.rom_image(tree)
-    parts = [(part.name, ["picopost." + module for module in part.modules], part.stays)
+    parts = [(part.name, [module if module == MAIN else "picopost." + module
+                          for module in part.modules], part.stays)
              for part in parts_of(link)]
     inside = (str(tree), str(image or "")) if bits == 64 else ("/tree", "/image" if image else "")
     with tempfile.TemporaryDirectory() as folder:
@@ -322,7 +325,7 @@ def total(definition: dict, of: dict[str, Cost], start: dict[str, Made], each: d
     """`of` the build of 32 bits."""
     parts = parts_of(definition["link"])
     letters = max(cost.board for name, cost in each.items() if "letter" in name)
-    shared = sum(cost.board for name, cost in each.items() if name == SHARED)
+    shared = each[SHARED].board if SHARED in each else 0
     moment = max(of[part.name].takes for part in parts if part.when == "sometimes")
     return Sum(definition["heap_kib"] << 10,
                resident(of, parts) + (native_more() if way == LOOSE else 0),
