@@ -29,14 +29,25 @@ ANSWERS ?=
 # An emulated board: what `run --usb FOLDER` was given, and where it says that its ports are
 USB ?=
 REACH ?=
+# For `make backup` and `make restore`, e.g. make backup TO=mail.0 and make restore FROM=mail.0
+TO ?=
+FROM ?=
+# Whose mail `make backup FROM=HOST` fetches over the network
+MAILBOX ?=
+# YES=1: `make flash` and `make wipe` do not ask
+YES ?=
 AT_PORT = $(if $(PORT),--port $(PORT)) $(if $(USB),--usb $(USB))
 
-.PHONY: help venv run deploy test lint campaign bench clean
+.PHONY: help venv run deploy flash console logs backup restore wipe test lint campaign bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make deploy [BOARD=pico_w] [PORT=/dev/...] [UF2=FILE] [ANSWERS=FILE]"
 	@echo "            bring it onto a board, from nothing or from another version"
+	@echo "make flash [UF2=FILE] [YES=1]      put MicroPython on it"
+	@echo "make console  MicroPython's prompt on it; make logs: what its firmware says"
+	@echo "make backup TO=FOLDER [FROM=HOST MAILBOX=NAME]; make restore FROM=FOLDER: its mail"
+	@echo "make wipe [YES=1]  remove picopost from it, the mail on its card stays"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
 	@echo "make campaign  cut the power at every block write, then fuzz SMTP, carry letters"
 	@echo "               and look what sessions leave in the heap, then compare the MIME"
@@ -50,7 +61,12 @@ help:
 
 venv: $(READY)
 
+# One at a time: `make run` and `make deploy` stand side by side in two terminals.
 $(READY): $(REQUIREMENTS)
+	@flock Makefile $(MAKE) --no-print-directory $(VENV)/.made
+	@touch $@
+
+$(VENV)/.made: $(REQUIREMENTS)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 		-r host_tools/requirements.txt -r tests/requirements.txt
@@ -71,6 +87,23 @@ deploy: $(READY)
 	@$(BIN)/python -m host_tools deploy $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
 		$(if $(UF2),--uf2 $(UF2)) $(if $(ANSWERS),--answers $(ANSWERS)) \
 		$(if $(REACH),--reach $(REACH))
+
+flash: $(READY)
+	@$(BIN)/python -m host_tools flash $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
+		$(if $(UF2),--uf2 $(UF2)) $(if $(YES),--yes)
+
+console logs: $(READY)
+	@$(BIN)/python -m host_tools $@ $(AT_PORT)
+
+backup: $(READY)
+	@$(BIN)/python -m host_tools backup $(AT_PORT) $(if $(TO),--to "$(TO)") \
+		$(if $(FROM),--from $(FROM)) $(if $(MAILBOX),--user $(MAILBOX))
+
+restore: $(READY)
+	@$(BIN)/python -m host_tools restore $(AT_PORT) $(if $(FROM),--from "$(FROM)")
+
+wipe: $(READY)
+	@$(BIN)/python -m host_tools wipe $(AT_PORT) $(if $(YES),--yes)
 
 lint: $(READY)
 	$(BIN)/ruff check .

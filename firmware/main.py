@@ -95,6 +95,7 @@ def proven():
 
 
 def safe_mode(why):
+    time.sleep(1)  # for who waits at USB to see it come
     print("0 safe_mode why=%s advice=%s" % (json.dumps(why), json.dumps(
         "mend it here at the prompt, or with `make deploy`; a reset tries again")))
     try:

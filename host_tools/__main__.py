@@ -6,27 +6,41 @@ import argparse
 import sys
 
 from host_tools import (
+    backup_command,
     boards_command,
     card_command,
     compile_command,
+    console_command,
     deploy_command,
+    flash_command,
+    logs_command,
+    restore_command,
     run_command,
     user_command,
+    wipe_command,
 )
 from host_tools.errors import UserError
 
 # command -> (what it does, adds its arguments, does it and returns the exit status)
 COMMANDS = {
+    "backup": ("copy a board's mail to this computer", backup_command.arguments,
+               backup_command.run),
     "boards": ("check the boards' definitions, show and draw their wiring",
                boards_command.arguments, boards_command.run),
     "card": ("check, list, export and repair the mail on a card", card_command.arguments,
              card_command.run),
     "compile": ("compile every firmware file for the board and for the VM",
                 compile_command.arguments, compile_command.run),
+    "console": ("MicroPython's prompt on a board", console_command.arguments,
+                console_command.run),
     "deploy": ("from a bare board to a running inbox, or to another version",
                deploy_command.arguments, deploy_command.run),
+    "flash": ("put MicroPython on a board", flash_command.arguments, flash_command.run),
+    "logs": ("show what a board's firmware says", logs_command.arguments, logs_command.run),
+    "restore": ("put a backup on a board's card", restore_command.arguments, restore_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
     "user": ("add, change, remove and list accounts", user_command.arguments, user_command.run),
+    "wipe": ("remove picopost from a board", wipe_command.arguments, wipe_command.run),
 }
 
 

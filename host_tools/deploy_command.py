@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-
-import platformdirs
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import accounts, boards, firmware_build, tls_identity
 from host_tools.deploy import answers as questions
-from host_tools.deploy import image, services, transfer, version
+from host_tools.deploy import checked, image, kind, services, transfer, version
 from host_tools.deploy.answers import Answers
+from host_tools.device import choice
+from host_tools.device.progress import bar, terminal
 from host_tools.device.prompt import Prompt
-from host_tools.device.usb import FolderUsb, Port, Usb
+from host_tools.device.usb import Port, Usb
 from host_tools.errors import UserError
-from host_tools.user.place import parse_settings
 
 _SETTINGS = "settings.json"
 _ACCOUNTS = "accounts.txt"
@@ -29,20 +24,6 @@ _ACCOUNTS = "accounts.txt"
 # mpy-cross' names for them.
 _ARCHITECTURES = {2: "x64", 4: "armv6m"}
 _MPY_VERSION = 6
-# How an image calls the board that it is for (sys.implementation._machine): which of ours it is.
-_MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
-             "Raspberry Pi Pico with RP2040": ("pico_w5500",),
-             "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
-
-_FACTS = """
-import sys, os
-def _facts():
-    i = sys.implementation
-    return (i.name, i.version[:3], getattr(i, "_mpy", 0), getattr(i, "_machine", ""))
-def _unique():
-    import machine
-    return "".join(["%02x" % octet for octet in machine.unique_id()])
-"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                      "has them, unless they are given here.")
     parser.add_argument("--board", metavar="NAME", help="one of " + ", ".join(boards.names())
                         + " (default: what the board was, or what its image is for)")
-    parser.add_argument("--port", metavar="DEVICE",
-                        help="serial port of the board (default: the one there is)")
+    choice.arguments(parser)
     parser.add_argument("--uf2", type=Path, metavar="FILE",
                         help="image with MicroPython, for a board without (default: one in "
                              f"{image.cache()}, or downloaded)")
@@ -64,8 +44,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
     parser.add_argument("--user", metavar="NAME",
                         help="an account to add or give another password, which is asked for")
-    parser.add_argument("--usb", type=Path, metavar="FOLDER",
-                        help="of an emulated board: the one that was given to `run --usb`")
     parser.add_argument("--reach", metavar="HOST:OFFSET",
                         help="where its ports are reached, for an emulated board or behind a router"
                              " (default: at its own address)")
@@ -73,22 +51,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it; raises UserError."""
-    console = Console(highlight=False)
+    console = terminal()
     say = console.print
     given = _answers(options)
     definition = _definition(options.board) if options.board else None
-    usb = FolderUsb(options.usb) if options.usb else Usb()
+    usb = choice.usb(options)
     port = _port(options, usb, definition, say)
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
-        has = parse_settings(prompt.read(_SETTINGS) or b"{}", f"{port.device}: {_SETTINGS}") \
-            if _is_sound(prompt) else {}
+        has = _settings_there(prompt)
         old_accounts = prompt.read(_ACCOUNTS)
-        questions.ask(given, definition, has, old_accounts is not None)
+        questions.ask(given, definition, has or {}, old_accounts is not None)
+        settings, refused = checked.merged(has or {}, given.settings)
+        for why in refused:
+            say(f"left out: {why}")
         built = _build(definition, arch)
-        with _bar(console) as progress:
+        with bar(console, "firmware") as progress:
             sent = transfer.send(prompt, built, progress)
-        changed = _configure(prompt, {**has, **given.settings}, has, given, old_accounts)
+        changed = _configure(prompt, settings, has, given, old_accounts)
     say(_summary(sent, changed))
     ready = services.wait_ready(port.device, say)
     host, offset = _reach(options, ready)
@@ -109,7 +89,7 @@ def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
           say: Callable[[str], None]) -> Port:
     """The board's port, which it has once MicroPython is on it."""
     if options.port:
-        return Port(options.port, options.port)
+        return choice.port(options)
     ports, drives = usb.ports(), usb.drives()
     if not ports and not drives:
         say("No board is there. A new one: hold down BOOTSEL while you plug it in.\nOne that has "
@@ -119,68 +99,36 @@ def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
     if not ports and drives:
         if not definition:
             raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names()))
-        return image.flash(usb, _one(drives, str, "drive"), image.find(definition, options.uf2),
-                           say)
-    if not ports:
-        raise UserError("no board was found; is it a cable that carries data, not only power?")
-    return _one(ports, lambda port: port.title, "PORT")
-
-
-def _one(found: list, title: Callable, what: str):
-    if len(found) == 1:
-        return found[0]
-    titles = [title(one) for one in found]
-    if not sys.stdin.isatty():
-        raise UserError(f"there are several boards, say which with {what}=: " + "; ".join(titles))
-    for number, text in enumerate(titles, 1):
-        print(f"{number}: {text}")
-    while True:
-        answer = input(f"Which one (1 to {len(found)})? ").strip()
-        if answer.isdigit() and 1 <= int(answer) <= len(found):
-            return found[int(answer) - 1]
+        return image.flash(usb, choice.one(drives, str, "drive"),
+                           image.find(definition, options.uf2), say)
+    return choice.port(options)
 
 
 def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]:
     """(the board's definition, what mpy-cross is to compile for)."""
-    prompt.run(_FACTS, "it is no MicroPython")
-    name, numbers, mpy, machine = prompt.value("_facts()", "it is no MicroPython")
-    number = ".".join(map(str, numbers))
+    name, number, mpy, machine = kind.facts(prompt)
     if name != "micropython" or mpy & 0xFF != _MPY_VERSION:
         raise UserError(f"{prompt.device}: {name} {number} cannot run what mpy-cross makes here "
                         f"(.mpy version {mpy & 0xFF}, want {_MPY_VERSION})")
-    definition = definition or _definition(_known(prompt, machine))
+    definition = definition or _definition(kind.known(prompt, machine))
     if not boards.fits(definition, number):
         raise UserError(f"{prompt.device}: MicroPython {number} is not one that "
                         f"{definition['name']} was tried with ({definition['image']['versions']}); "
                         "for another image hold down BOOTSEL while you plug it in")
-    may_be = _MACHINES.get(machine)
+    may_be = kind.MACHINES.get(machine)
     if may_be and definition["name"] not in may_be:
         raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not "
                         f"for {definition['name']}")
     return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
 
 
-def _known(prompt: Prompt, machine: str) -> str:
-    """The name of a board: what it was the last time, or the one that its image is for."""
-    listed = version.listed(prompt.read(version.LIST) or b"")
-    if "board.json" in listed:
-        content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
-        if content:
-            return json.loads(content)["name"]
-    may_be = _MACHINES.get(machine, ())
-    if len(may_be) != 1:
-        raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="
-                        + " or BOARD=".join(may_be or boards.names()))
-    return may_be[0]
-
-
-def _is_sound(prompt: Prompt) -> bool:
-    """Whether its settings can be read at all; those that cannot are told anew."""
-    content = prompt.read(_SETTINGS)
+def _settings_there(prompt: Prompt) -> dict | None:
+    """None where there are none, or none that can be read: they are told anew."""
     try:
-        return content is None or isinstance(json.loads(content), dict)
+        settings = json.loads(prompt.read(_SETTINGS) or b"")
     except ValueError:
-        return False
+        return None
+    return settings if isinstance(settings, dict) else None
 
 
 # --- what goes on it --------------------------------------------------------------------------
@@ -205,11 +153,11 @@ def _build(definition: dict, arch: str | None) -> version.Version:
         raise UserError(str(error)) from error
 
 
-def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
+def _configure(prompt: Prompt, settings: dict, had: dict | None, given: Answers,
                old_accounts: bytes | None) -> list[str]:
     """Write settings, accounts, key and certificate where they are not there or others; which."""
     changed = []
-    if settings != had or prompt.read(_SETTINGS) is None:
+    if settings != had:
         prompt.put(_SETTINGS, json.dumps(settings).encode(), "settings.new")
         changed.append("settings")
     if given.users:
@@ -219,22 +167,14 @@ def _configure(prompt: Prompt, settings: dict, had: dict, given: Answers,
         prompt.put(_ACCOUNTS, accounts.text(lines).encode(), "accounts.new")
         changed.append("accounts")
     hostname = settings.get("hostname", "picopost")
-    unique = prompt.value("_unique()", "it does not say who it is")
-    key, certificate = tls_identity.keep(
-        platformdirs.user_data_path("picopost") / str(unique), str(hostname))
-    if prompt.read(tls_identity.CERTIFICATE) != certificate:
+    # The board's own is kept: mail programs know it. It is nowhere else.
+    if not tls_identity.fits(prompt.read(tls_identity.KEY) or b"",
+                             prompt.read(tls_identity.CERTIFICATE) or b"", hostname):
+        key, certificate = tls_identity.make(hostname)
         prompt.put(tls_identity.KEY, key, "tls.new")
         prompt.put(tls_identity.CERTIFICATE, certificate, "tls.new")
         changed.append("TLS key and certificate")
     return changed
-
-
-@contextmanager
-def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
-    with Progress(TextColumn("firmware"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-                  console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("firmware", total=None)
-        yield lambda out, total: bar.update(task, completed=out, total=total)
 
 
 def _summary(sent: transfer.Sent, changed: list[str]) -> str:

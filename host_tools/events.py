@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 _FIELD = re.compile(r' ([a-z_0-9]+)=("(?:[^"\\]|\\.)*"|[^ "]*)')
 _LINE = re.compile(r"(\d+) ([a-z_0-9]+)((?: [a-z_0-9]+=(?:\"(?:[^\"\\]|\\.)*\"|[^ \"]*))*)")
@@ -24,3 +25,11 @@ def parse(line: str) -> dict | None:
         else:
             event[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
     return event
+
+
+def shown(event: dict) -> str:
+    """An event as a line for a person: the time of day, its name, its fields."""
+    stamp = time.strftime("%H:%M:%S", time.localtime(event["time"] or None))
+    fields = "  ".join(f"{key}={value}" for key, value in event.items()
+                       if key not in ("time", "event") and value != "")
+    return f"{stamp}  {event['event']:<10} {fields}"

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import shlex
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--usb", type=Path, metavar="FOLDER",
                         help="a board as it is bought, its USB port in this folder: for `deploy "
                              "--usb FOLDER`; its flash is a file there and stays")
+    parser.add_argument("--unplug-after", type=int, metavar="N", help=argparse.SUPPRESS)
     parser.add_argument("--main", type=Path, metavar="FILE", help=argparse.SUPPRESS)
 
 
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
             board = rp2040_board.Rp2040Board(definition, card, flash, options.port_offset,
                                              options.image, main)
         else:
-            usb = UsbFolder(options.usb) if options.usb else None
+            usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
                                   options.port_offset, heap_kib, main, usb,
                                   options.in_place)
@@ -258,6 +258,7 @@ class _Json:
         if event["event"] == "safe_mode":
             self.safe_mode = event["why"]
         if event["event"] == "ready":
+            self.safe_mode = ""
             event["ports"] = _outside(event, self._offset)
         print(json.dumps({**event, **(measured or {})}), flush=True)
 
@@ -287,9 +288,9 @@ class _Text:
             return
         for key, value in (measured or {}).items():
             event[key] = f"{value:.6f}" if isinstance(value, float) else value
-        stamp = time.strftime("%H:%M:%S", time.localtime(event.pop("time") or None))
-        name = event.pop("event")
+        name = event["event"]
         if name == "ready":
+            self.safe_mode = ""
             self._introduce(event)
             return
         if name == "safe_mode":
@@ -299,8 +300,7 @@ class _Text:
         if name == "accounts_changed":
             for user in event["set"].split(","):
                 self._passwords.pop(user, None)
-        fields = "  ".join(f"{key}={value}" for key, value in event.items() if value != "")
-        print(f"{stamp}  {name:<10} {fields}", flush=True)
+        print(events.shown(event), flush=True)
 
     def _introduce(self, event: dict) -> None:
         names = list(accounts.parse(

@@ -71,10 +71,10 @@ def keep(folder: Path, hostname: str, addresses: tuple[str, ...] = ()) -> tuple[
     try:
         key = (folder / KEY).read_bytes()
         certificate = (folder / CERTIFICATE).read_bytes()
-        if _fits(key, certificate, hostname):
+        if fits(key, certificate, hostname):
             return key, certificate
-    except (OSError, ValueError):
-        pass  # not there, or no DER: a new one is made
+    except OSError:
+        pass  # not there: a new one is made
     key, certificate = make(hostname, addresses)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path, octets in ((folder / KEY, key), (folder / CERTIFICATE, certificate)):
@@ -92,6 +92,14 @@ def fingerprint(certificate: bytes) -> str:
 
 def _dns_names(hostname: str) -> list[str]:
     return [hostname] if hostname.endswith(".local") else [hostname, hostname + ".local"]
+
+
+def fits(key: bytes, certificate: bytes, hostname: str) -> bool:
+    """Whether they belong together, and to this `hostname`; what is no DER does not."""
+    try:
+        return _fits(key, certificate, hostname)
+    except (ValueError, x509.ExtensionNotFound):
+        return False
 
 
 def _fits(key: bytes, certificate: bytes, hostname: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 import machine
 import micropython
 
-from picopost import event_log, limits, status_led, unload
+from picopost import clock, event_log, limits, load, status_led, unload
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
@@ -156,6 +156,33 @@ async def _console():
             raise Stop
 
 
+async def _keep_time(link, server):
+    """For ever: set the clock by a server in the network, as the setting `time_server` says."""
+    if server is None:
+        return
+    silent = False
+    while True:
+        address = link.gateway if server == "gateway" else server
+        pause = limits.TIME_RETRY
+        try:
+            sntp = load("picopost.net.sntp")
+            now = await sntp.ask(link, address, limits.TIME_WAIT)
+            before = clock.now()
+            if not clock.set(now):
+                raise OSError(errno.EIO, "it says a time long ago")
+            pause = limits.TIME_AGAIN
+            if silent or abs(now - before) > 2:
+                event_log.log("clock_set", server=address)
+            silent = False
+        except (OSError, MemoryError) as error:
+            if not silent:
+                event_log.log("no_time", server=address, why=str(error), advice="let the router "
+                              "answer to NTP, or name a server in the setting time_server")
+            silent = True
+        unload("picopost.net.sntp")
+        await asyncio.sleep_ms(pause)
+
+
 async def _watch(dog, proven):
     """For ever, once a second: all tasks have had their turn. After a minute of that the start was
     a good one.
@@ -180,6 +207,7 @@ async def _serve(board, settings, known, led, settled, proven):
     try:
         await _join(link, led)
         office.use_address(link.address)
+        link.moved = office.use_address
         server = Server(link, identity)
         ports = {}
         for port, service in _services(office, settings, identity):
@@ -195,6 +223,7 @@ async def _serve(board, settings, known, led, settled, proven):
         led.code = status_led.SERVING
         tasks = [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                  asyncio.create_task(_keep_card(board, office, led, dog)),
+                 asyncio.create_task(_keep_time(link, settings["time_server"])),
                  asyncio.create_task(_watch(dog, proven))]
         await asyncio.gather(*tasks)
     finally:

@@ -17,6 +17,17 @@ def now():
     return seconds if seconds >= _FIRST_HONEST_SECOND else 0
 
 
+def set(seconds):
+    """Set it, to seconds since 1970. False for a time before anybody could have had this."""
+    from machine import RTC
+
+    if seconds < _FIRST_HONEST_SECOND:
+        return False
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+    RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+    return True
+
+
 def _dates_now():
     known = now()
     # Without a clock the time since the start, which is 1970 for all to see.

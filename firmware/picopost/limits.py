@@ -14,8 +14,9 @@ HEAP_SCALE = 1 if sys.maxsize < 1 << 32 else 2
 # The W5500 has eight sockets: five sessions, a listener for each of two services, one for UDP
 # (DHCP renewal, DNS, time).
 WIZNET_SESSIONS = const(5)
-# lwIP, by radio and by cable: MicroPython's images have it for five connections (MEMP_NUM_TCP_PCB).
-# The heap says the same: a session costs about 8 KB, and one for TLS 23 KB more.
+# lwIP, by radio and by cable: MicroPython's images have it for five connections (MEMP_NUM_TCP_PCB);
+# listeners are apart, and one that waits for the last segments of a closed one gives way to a new
+# one. The heap says the same: a session costs about 8 KB, and one for TLS 23 KB more.
 LWIP_SESSIONS = const(5)
 # One session's buffer for what arrives: a full segment (1,460 octets). Commands are read in it too,
 # so it also bounds a command line.
@@ -23,10 +24,10 @@ RECEIVE_BUFFER = const(1536)
 # One session's block for what goes to or comes from the card: eight sectors, written in one
 # multi-block write at an aligned offset.
 CARD_BLOCK = const(4096)
-# What all sessions share for mail on its way to a socket of lwIP, between two awaits: each call of
-# card, kernel and network moves so much where one session's block moves half of it. Sixteen
-# sectors, which an aligned piece of a file has in one cluster, and one more for what the text
-# grows by on its way.
+# What all sessions share for mail on its way to a socket that keeps as much, between two awaits:
+# each call of card, kernel and network moves so much where one session's block moves half of it.
+# In MicroPython's images lwIP keeps less, so it is not made. Sixteen sectors, which an aligned
+# piece of a file has in one cluster, and one more for what the text grows by on its way.
 BULK_BUFFER = const(8704)
 # It is made where so much is left beside it: five sessions in the midst of a letter take 13 KB.
 BULK_OTHERS = const(16_384)
@@ -57,9 +58,10 @@ MAX_POP3_LISTING_LINE = const(83)
 SEAT_WAIT = const(15_000)
 # Between two looks of the first of them whether a seat is free.
 SEAT_LOOK = const(10)
-# So many at once: with lwIP that makes eight clients (where it has room for five, the others wait
-# unseen: it answers no SYN of theirs, and they send it again); of the W5500's seven sockets for TCP
-# one is left to listen, so that one more hears why there is no room.
+# So many at once. lwIP has room for five connections: a sixth client waits unseen, since no SYN of
+# its is answered, and it sends that again. It comes as far as here when another's connection was
+# reset and its session is not over yet. Of the W5500's seven sockets for TCP one is left to listen,
+# so that one more hears why there is no room.
 LWIP_WAITING = const(3)
 WIZNET_WAITING = const(1)
 # Connections that are being told why they get no session, each for CLOSING at most; one more is
@@ -67,6 +69,31 @@ WIZNET_WAITING = const(1)
 MAX_REFUSALS = const(4)
 # Room that a delivery report wants in its mailbox: four card blocks, which 100 recipients need.
 MAX_REPORT = const(16_384)
+
+# lwIP's memory for what is written, of MicroPython's images: 8,000 octets for all connections
+# (MEM_SIZE). A segment carries 800 of the text (TCP_MSS) and costs 100 more: 8 for the heap, 16 for
+# a pbuf, 76 for the heads of TCP, IPv6 and Ethernet.
+LWIP_SEGMENT = const(800)
+LWIP_HEAD = const(100)
+# What is always left of it: a DHCP message (408), SYN and FIN of two clients (100 each).
+LWIP_SPARE = const(640)
+# What counts as an answer and may take all the rest: REPLY_QUEUE, and what TLS adds.
+LWIP_REPLY = const(640)
+# Of what is longer so much is given at once, two segments (an acknowledgement comes for each two),
+# where room is left for an answer and two morsels beside LWIP_SPARE: so three pieces, 4,800 octets,
+# are on their way at once.
+LWIP_PIECE = const(1600)
+LWIP_PIECE_SPARE = const(2000)
+# Where clients that do not read have taken all but that, others' messages go on in morsels.
+LWIP_MORSEL = const(210)
+# Who has not acknowledged one after that time does not read: lwIP sends it again after 1.5 s, but
+# in a local network few are lost. So long one client's turn at it lasts, too.
+LWIP_TRIAL = const(1_000)
+# The longest question is whether a piece has room: 1,800 + LWIP_PIECE_SPARE, the question's own
+# head included.
+LWIP_QUESTION = const(3700)
+# Between two questions of one who was told that there is no room: lwIP does not call.
+LWIP_LOOK = const(10)
 
 # What a W5500 socket has room for: a longer piece would end in a short one.
 WIZNET_PIECE = const(2048)
@@ -259,6 +286,15 @@ PROVEN_AFTER = const(60_000)
 # The LED's flash, the dark between two, and the pause behind them: to be counted by an eye.
 LED_FLASH = const(200)
 LED_PAUSE = const(1_200)
+# --- the clock --------------------------------------------------------------------------------
+# Of an answer by UDP, what is longer is cut: SNTP's have 48 octets and perhaps a key's 20.
+MAX_DATAGRAM = const(128)
+# A server in the same network answers within a few milliseconds.
+TIME_WAIT = const(2_000)
+# RFC 4330 10: no more often than every 15 s where none answers. Then a watch crystal's drift, 2 s
+# a day, in between.
+TIME_RETRY = const(60_000)
+TIME_AGAIN = const(21_600_000)
 # --- MIME -----------------------------------------------------------------------------------
 # Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 40
 # addresses 1,500. What is more is passed over.

@@ -22,6 +22,7 @@ class PostOffice:
         self._domains = [domain.lower().encode() for domain in settings["domains"]]
         self._domains.append(self.hostname.lower().encode())
         self._domains.append(self.hostname.lower().encode() + b".local")
+        self._literals = ()
         self._catch_all = settings["catch_all"]
         self._default_mailbox = settings["default_mailbox"]
         self._delimiter = (settings["recipient_delimiter"] or "").encode()
@@ -76,9 +77,14 @@ class PostOffice:
             raise OSError(5, "mailbox " + name + " is out of order")
 
     def use_address(self, address):
-        """From now on mail for user@[address] is ours too (RFC 5321 section 4.1.3)."""
-        self._domains.append(b"[" + address.encode() + b"]")
-        self._domains.append(address.encode())  # as devices write it
+        """From now on mail for user@[address] is ours too (RFC 5321 section 4.1.3), and for what
+        was our address before no more.
+        """
+        for literal in self._literals:
+            self._domains.remove(literal)
+        self._literals = (b"[" + address.encode() + b"]",
+                          address.encode())  # as devices write it
+        self._domains.extend(self._literals)
 
     def resolve(self, local_part, domain):
         """The mailboxes that a mail address means, a tuple; () for none.

@@ -29,6 +29,10 @@ def _is_name_or_none(value):
     return value is None or isinstance(value, str)
 
 
+def _is_time_server(value):
+    return value in ("gateway", None) or isinstance(value, str) and _is_network(value + "/32")
+
+
 def _is_size(value):
     return isinstance(value, int) and 65536 <= value <= 0x3FFFFFFF
 
@@ -188,6 +192,8 @@ _KEYS = {
     "mailboxes": ({}, _is_rules,
                   'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
                   "(whole numbers from 1) and drop_oldest (true or false)"),
+    "time_server": ("gateway", _is_time_server,
+                    '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
                 '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
     "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi'),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
-import serial
-
 from host_tools import events
+from host_tools.device.lines import lines
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
@@ -26,7 +24,7 @@ def wait_ready(device: str, say: Callable[[str], None]) -> dict:
     person. Raises UserError for a board in safe mode, and after a minute.
     """
     last: list[str] = []
-    for line in _lines(device):
+    for line in lines(device, _PATIENCE):
         event = events.parse(line)
         if event is None:
             last = [*last[-10:], line]
@@ -44,21 +42,6 @@ def _shown(event: dict) -> str:
     if event["event"] == "first_start":
         return f"user {event['user']}, password {event['password']}"
     return f"{event['event'].replace('_', ' ')}: {event.get('why') or event.get('error')}"
-
-
-def _lines(device: str) -> Iterator[str]:
-    """The lines at a port that comes and goes with its board."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            with serial.Serial(os.path.realpath(device), timeout=_LOOK, exclusive=True) as port:
-                pending = b""
-                while time.monotonic() < deadline:
-                    *lines, pending = (pending + port.read(4096)).split(b"\n")
-                    for line in lines:
-                        yield line.decode(errors="replace").rstrip("\r")
-        except (OSError, serial.SerialException):
-            time.sleep(_LOOK)
 
 
 def greetings(ready: dict, host: str, offset: int = 0) -> dict[str, tuple[int, str]]:

@@ -70,7 +70,8 @@ def send(prompt: Prompt, version: Version, progress: Callable[[int, int], None])
         if prompt.read(FAULT) is not None:
             prompt.remove(FAULT)
     wanted = version.contents
-    for name in there:
+    # Looked up anew: what a transfer that broke off has left has been written over.
+    for name in prompt.value(f"_names({FOLDER!r})", "its flash could not be looked at"):
         if name not in wanted:
             prompt.remove(f"{FOLDER}/{name}")
             sent.removed += 1
@@ -99,6 +100,6 @@ def _make_room(prompt: Prompt, sent: Sent, missing: dict[str, bytes], there: lis
 
 
 def _free(prompt: Prompt) -> int:
-    size, free = prompt.value("(lambda s: (s[0], s[3]))(os.statvfs('/'))",
+    size, free = prompt.value("(lambda s: (s[0], s[3]))(os.statvfs(os.getcwd()))",
                               "its flash could not be looked at")
     return size * free

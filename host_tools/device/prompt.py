@@ -8,14 +8,20 @@ import hashlib
 import io
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from host_tools.errors import UserError
 
 _PATIENCE = 5  # s for one answer
+_LOOK = 0.1  # s between two tries
+_GOING = 1  # s for a board that resets to leave its port
+_FOLDER = 0x4000  # how MicroPython's ilistdir calls one
 _CHUNK = 512  # octets of a file that go in one command
 # What was written, from the flash and not from memory.
 _HASH = """
@@ -32,6 +38,51 @@ def _hash(path):
 """
 
 
+class Name(NamedTuple):
+    """What a folder has under a name; `size` in octets."""
+
+    name: str
+    is_folder: bool
+    size: int
+
+
+class Refused(Exception):
+    """The board said that it cannot."""
+
+
+class Talk:
+    """Octets to and from what runs on the board."""
+
+    REFUSED = b"!"
+
+    def __init__(self, port: serial.Serial):
+        self._port = port
+        self.refused = False
+
+    def send(self, octets: bytes) -> None:
+        """All of them. 3, Ctrl-C, must not be among them."""
+        self._port.write(octets)
+
+    def receive(self, count: int) -> bytes:
+        """That many."""
+        octets = self._port.read(count)
+        if len(octets) < count:
+            raise TransportError("no answer")
+        return octets
+
+    def answer(self) -> bytes:
+        """One octet. Raises Refused for REFUSED."""
+        octet = self.receive(1)
+        if octet == self.REFUSED:
+            self.refuse()
+        return octet
+
+    def refuse(self) -> None:
+        """It has said that it cannot, in a way of its own. Raises Refused."""
+        self.refused = True
+        raise Refused
+
+
 class Prompt:
     """Entered, it ends what runs by Ctrl-C, which the firmware obeys after all that is to be done,
     and has the port for itself. Left, it resets the board, so that it runs again: also after an
@@ -43,8 +94,21 @@ class Prompt:
         if not os.path.exists(device):
             raise UserError(f"there is no port {device}")
         self._hashes = False
+        self._left = False
 
     def __enter__(self) -> Prompt:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._open()
+                return self
+            except UserError as error:
+                # A board that is just starting again takes its port away and brings it back.
+                if not isinstance(error.__cause__, OSError) or time.monotonic() > deadline:
+                    raise
+            time.sleep(_LOOK)
+
+    def _open(self) -> None:
         try:
             self._transport = SerialTransport(os.path.realpath(self.device), timeout=_PATIENCE)
         except (TransportError, OSError) as error:
@@ -56,11 +120,11 @@ class Prompt:
         except BaseException:
             self._hang_up()
             raise
-        return self
 
     def __exit__(self, kind, error, _) -> None:
         try:
-            self._reset()
+            if not self._left:
+                self._reset()
         except UserError as stopped:
             if isinstance(error, UserError):
                 raise UserError(f"{error}; {stopped}") from error
@@ -112,6 +176,38 @@ class Prompt:
         with self._failures(f"{path} could not be removed"):
             self._transport.fs_rmfile(path)
 
+    def names(self, folder: str) -> list[Name] | None:
+        """What is in a folder, None where there is none."""
+        with self._failures(f"{folder} could not be read"):
+            try:
+                return [Name(found.name, found.st_mode == _FOLDER, found.st_size)
+                        for found in self._transport.fs_listdir(folder)]
+            except FileNotFoundError:
+                return None
+
+    @contextlib.contextmanager
+    def talk(self, code: str, what: str) -> Iterator[Talk]:
+        """While `code` runs, which talks with who started it. At the end it has to end too."""
+        with self._failures(what):
+            self._transport.exec_raw_no_follow(code)
+            talk = Talk(self._transport.serial)
+            try:
+                yield talk
+            except Refused:
+                pass  # and now it says why
+            _, error = self._transport.follow(_PATIENCE)
+            if error or talk.refused:
+                raise TransportError(error.decode(errors="replace") or "it did not say why")
+
+    def bootloader(self) -> None:
+        """Leave it waiting for an image, as with BOOTSEL held down. It has no port then."""
+        with self._failures("cannot be sent to its bootloader: hold down BOOTSEL while you plug it "
+                            "in"):
+            self._transport.exec_raw_no_follow(
+                "import machine, time\ntime.sleep_ms(100)\nmachine.bootloader()")
+        self._left = True
+        self._wait_gone()
+
     def _hang_up(self) -> None:
         with contextlib.suppress(OSError):  # the port may be gone with the board
             self._transport.close()
@@ -123,6 +219,16 @@ class Prompt:
             # Not before its last answer has come over.
             self._transport.exec_raw_no_follow(
                 "import machine, time\ntime.sleep_ms(100)\nmachine.reset()")
+        self._wait_gone()
+
+    def _wait_gone(self) -> None:
+        """Until the port goes with the board, lest the next one to look takes it for the new one.
+        What is still said there is nobody's."""
+        deadline = time.monotonic() + _GOING
+        with contextlib.suppress(OSError):
+            self._transport.serial.timeout = _LOOK
+            while time.monotonic() < deadline:
+                self._transport.serial.read(4096)
 
     @contextlib.contextmanager
     def _failures(self, what: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import boards, firmware_build, tls_identity, vm
+from host_tools.emulator import ntp_server
 from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
@@ -76,6 +77,9 @@ class EmulatedBoard:
             self.cable = Cable()
         else:
             self.radio = Radio()
+        self.time_server = ntp_server.NtpServer()
+        if self.lan:
+            self.lan.udp[ntp_server.PORT] = self.time_server.answer
         self._main = main
         self._usb = usb
         self._in_place = in_place
@@ -127,6 +131,10 @@ class EmulatedBoard:
                 self._cause = channel.cause or self._cause
                 if self._usb and channel.cause:
                     self._usb.detach()
+                if channel.cause == "bootloader":
+                    self._cause = "reset"  # as the bootloader leaves it
+                    if self._usb and not self._take_image():
+                        return 0
         finally:
             if self._usb:
                 self._usb.detach()
@@ -160,8 +168,9 @@ class EmulatedBoard:
                  "PICOPOST_RESET_CAUSE": self._cause, **flash,
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
+        time_socket = None if self.lan else self._time_socket()
         try:
-            self._serve(channel, on_line)
+            self._serve(channel, on_line, time_socket)
         except PowerCut:
             self.power_cut = True
         finally:
@@ -174,13 +183,34 @@ class EmulatedBoard:
             self._process.stdin.close()
             self._process.stdout.close()
             channel.close()
+            if time_socket:
+                time_socket.close()
         return status
+
+    def _time_socket(self) -> socket.socket:
+        """Where the router of a board with lwIP tells the time."""
+        found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            found.bind(("127.0.0.1", self.port_offset + ntp_server.PORT))
+        except OSError as error:
+            found.close()
+            raise PortError(f"UDP port {self.port_offset + ntp_server.PORT}: "
+                            f"{error.strerror}") from error
+        found.setblocking(False)
+        return found
+
+    def _tell_time(self, time_socket: socket.socket) -> None:
+        message, sender = time_socket.recvfrom(1500)
+        answer = self.time_server.answer(message)
+        if answer:
+            time_socket.sendto(answer, sender)
 
     def stop(self) -> None:
         """Ask the firmware to end, as Ctrl-C on its console does. From any thread or signal."""
         self._wake_theirs.send(b"S")
 
-    def _serve(self, channel: Channel, on_line: Callable[[str], None]) -> None:
+    def _serve(self, channel: Channel, on_line: Callable[[str], None],
+               time_socket: socket.socket | None) -> None:
         console = self._process.stdout
         os.set_blocking(console.fileno(), False)
         pending = b""
@@ -192,6 +222,8 @@ class EmulatedBoard:
                 selector.register(self._usb, selectors.EVENT_READ, "usb")
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
+            if time_socket:
+                selector.register(time_socket, selectors.EVENT_READ, "time")
             while True:
                 timeout = None
                 if self._stop_by:
@@ -210,8 +242,12 @@ class EmulatedBoard:
                             selector.unregister(channel)
                     elif key.data == "lan":
                         self.w5500.poll()
+                    elif key.data == "time":
+                        self._tell_time(time_socket)
                     elif key.data == "usb":
                         self._type(self._usb.typed())
+                        if self._usb.unplugged:
+                            raise PowerCut
                     elif key.data == "wake":
                         self._wake_ours.recv(100)
                         self._ask_to_stop()
@@ -251,13 +287,15 @@ class EmulatedBoard:
             pass  # it has ended by itself, or is about to
 
     def _take_image(self) -> bool:
-        """Offer the BOOTSEL drive until it has got an image, of which only the size of its file
-        system is used: the VM is the MicroPython. False: `stop` came first.
+        """Offer the BOOTSEL drive until it has got an image: the VM is the MicroPython. An image
+        leaves the file system of the one before it alone. False: `stop` came first.
         """
         self._usb.offer_drive()
         while self._usb.taken() is None:
             if select.select([self._wake_ours], [], [], _TURN / 10)[0]:
                 return False
+        if self.flash.exists():
+            return True
         size = FLASH_KIB[self.definition["image"]["name"]] << 10
         self.flash.touch(mode=0o600)
         self.flash.write_bytes(b"\xff" * size)

@@ -3,12 +3,13 @@ other end."""
 
 from __future__ import annotations
 
-_STATE, _ACTIVE, _ASK = 3, 4, 5
+_STATE, _ACTIVE, _ASK, _HOST = 3, 4, 5, 6
 _LINK, _UP, _LEASED = 1, 2, 4
 
 
 class Cable:
-    """`plugged` and `dhcp_server` may be switched at any time.
+    """`plugged` and `dhcp_server` may be switched at any time; `host` is the last octet of the
+    address that the latter gives, 127.0.0.1 at first.
 
     lwIP is not told of the cable: a lease stays while it is out, and without a lease somebody has
     to ask anew (that the driver asks ever more rarely by itself counts for nothing here).
@@ -19,6 +20,7 @@ class Cable:
     def __init__(self):
         self.plugged = True
         self.dhcp_server = True
+        self.host = 1
         self.questions = 0
         self.resets = 0
         self.requests = 0
@@ -42,6 +44,8 @@ class Cable:
             self._request()
         elif number == _STATE:
             return self.plugged * _LINK | self._up * _UP | self._leased * _LEASED
+        elif number == _HOST:
+            return self.host
         return 0
 
     def _request(self) -> None:

@@ -3,9 +3,9 @@
 A frame is `<BBHI`: operation, number (bus or pin), value, length. Operations:
 W write `length` octets that follow; X exchange them, as many come back; R read `length`
 octets while `value` goes out; I set the baud rate (`length`); P drive pin to `value`; G read
-a pin, one octet comes back; D watchdog (0 start with `value` ms, 1 feed, 2 stop); Z reset;
-N ask what is behind the emulated `network`, radio or cable (number: which question), one octet
-comes back.
+a pin, one octet comes back; D watchdog (0 start with `value` ms, 1 feed, 2 stop); Z reset
+(number 1: into the bootloader); N ask what is behind the emulated `network`, radio or cable
+(number: which question), one octet comes back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Channel:
         self.network = network
         self.watchdog_ms = 0  # 0: it does not run
         self.feeds = 0
-        self.cause = ""  # why the chip starts again: "reset", "watchdog"
+        self.cause = ""  # why the chip starts again: "reset", "watchdog", "bootloader"
         self._hungry = 0.0  # s since it was fed
         self._looked = 0.0
         self._ours, self.vm_end = socket.socketpair()
@@ -109,7 +109,7 @@ class Channel:
             else:
                 self.watchdog_ms = 0 if number else value
         elif operation == _RESET:
-            self.cause = "reset"
+            self.cause = "bootloader" if number else "reset"
         elif operation == _NETWORK and self.network:
             self._answer(bytes((self.network(number, value),)))
         else:

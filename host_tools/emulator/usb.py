@@ -22,15 +22,20 @@ class UsbFolder:
     """`folder` is made; what was left in it by a board that is gone, goes.
 
     The port is a pseudo-terminal, another one after each reset, as the device of a real board goes
-    and comes. What nobody reads is lost, once its buffer is full.
+    and comes. What nobody reads is lost, once its buffer is full. The cable is pulled, and the
+    board without power, when it has taken in `unplug_after` octets; how many it has is in `typed`.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, unplug_after: int | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._port = folder / "serial"
         self.drive = folder / "RPI-RP2"
         self._ours = self._theirs = -1
+        self._left = unplug_after
+        self._typed = 0
+        (folder / "typed").write_text("0")
+        self.unplugged = False
         self.detach()
         if self.drive.exists():
             shutil.rmtree(self.drive)
@@ -57,9 +62,16 @@ class UsbFolder:
     def typed(self) -> bytes:
         """What came in at the port; blocks never."""
         try:
-            return os.read(self._ours, 4096)
+            octets = os.read(self._ours, 4096)
         except OSError:
             return b""
+        self._typed += len(octets)
+        (self.folder / "typed").write_text(str(self._typed))
+        if self._left is not None:
+            octets = octets[:self._left]
+            self._left -= len(octets)
+            self.unplugged = not self._left
+        return octets
 
     def show(self, octets: bytes) -> None:
         """Send them out, as far as there is room."""

@@ -1,6 +1,6 @@
 # Runs inside the MicroPython VM, stdin and stdout its USB port: what the rp2 port does around
-# main.py. It mounts the flash (ports/rp2/modules/_boot.py), runs main.py, and then is at the prompt:
-# friendly and raw REPL, with raw paste (MicroPython, docs/reference/repl.rst).
+# main.py. It mounts the flash (ports/rp2/modules/_boot.py), runs main.py, and then is at the
+# prompt: friendly and raw REPL, with raw paste (MicroPython, docs/reference/repl.rst).
 import io
 import os
 import struct

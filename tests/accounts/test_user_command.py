@@ -151,7 +151,7 @@ def test_a_board_serves_mail_while_the_password_is_typed(flash):
     with SerialBoard(flash) as board:
         process = begin("passwd", "girl", "--port", board.port)
         time.sleep(1)
-        assert board.diary() == []
+        assert board.diary(0) == []
         process.communicate("y\n", timeout=60)
         assert board.diary() == ["stopped", "reset"]
 
@@ -373,7 +373,7 @@ def test_firmware_is_ended_in_order_and_runs_again(flash, running):
         assert board.diary() == ["stopped", "reset"][not running:]
         assert done("list", "--port", board.port) == "girl\nboy\n"
         refused("add", "boy", "--port", board.port)
-        assert board.diary() == ["stopped", "reset"] * 3 if running else ["reset"] * 3
+        assert board.diary(3) == ["stopped", "reset"] * 3 if running else ["reset"] * 3
 
 
 def test_a_flash_that_takes_nothing_leaves_the_board_running(flash):

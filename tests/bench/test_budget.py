@@ -13,8 +13,8 @@ from tests.bench.report import targets_table
 from tests.bench.sections import budget
 
 # What a Pico W has loaded for good, in the VM and in place: where this test has no build of 32 bits
-# it is what is kept. 131,000 octets there are 39 KB of a board's heap, frozen.
-_MOST = 136_000
+# it is what is kept. 133,000 octets there are 40 KB of a board's heap, frozen.
+_MOST = 140_000
 # Plain twins, which are loaded where no native code runs, and the native one of a plain one that is
 # measured.
 _ELSEWHERE = {"crc", "mboxrd", "octets", "base64_viper"}

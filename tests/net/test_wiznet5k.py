@@ -38,6 +38,20 @@ def test_cable_pulled_and_put_back(tmp_path):
         _serves(running)
 
 
+def test_another_address(tmp_path):
+    """Mail for user@[address] follows it."""
+    with running_board(tmp_path) as running:
+        running.wait_for("ready")
+        running.board.cable.plugged = False
+        running.wait_for("link_down")
+        running.board.cable.host = 2
+        running.board.cable.plugged = True
+        assert running.wait_for("link_up")["address"] == "127.0.0.2"
+        for address, reply in ((b"127.0.0.2", b"250"), (b"127.0.0.1", b"550")):
+            assert send(running.smtp, b"Subject: x\r\n",
+                        to=(b"girl@[%s]" % address,)).startswith(reply)
+
+
 @pytest.mark.parametrize("settings, address", [({}, "127.0.0.1"),
                                                ({"address": FIXED}, FIXED["address"])])
 def test_no_cable_at_first(tmp_path, settings, address):

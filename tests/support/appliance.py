@@ -53,33 +53,40 @@ class Appliance:
                  settings: dict | None = None, heap: str | None = None, main: Path | None = None,
                  hostname: str = "xyz.com", more: tuple[str, ...] = (),
                  patience: float = _PATIENCE):
-        self.offset = free_port_offset()
         self.users = users
         self.hostname = hostname
         self._card = card
-        self._patience = patience
-        command = [sys.executable, "-m", "host_tools", "run", "--json", "--board", board,
-                   "--card", str(card), "--port-offset", str(self.offset),
-                   *more]
+        options = ["--board", board, "--card", str(card), *more]
         for name, password in users.items():
-            command += ["--user", f"{name}:{password}"]
+            options += ["--user", f"{name}:{password}"]
         for key, value in {"hostname": hostname, **CROWDED, **(settings or {})}.items():
-            command += ["--set", f"{key}={json.dumps(value)}"]
+            options += ["--set", f"{key}={json.dumps(value)}"]
         if heap:
-            command += ["--heap", heap]
+            options += ["--heap", heap]
         if main:
-            command += ["--main", str(main)]
+            options += ["--main", str(main)]
+        self._start(options, patience)
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self, options: list[str], patience: float = _PATIENCE) -> None:
+        self._patience = patience
+        self.offset = free_port_offset()
+        command = [sys.executable, "-m", "host_tools", "run", "--json",
+                   "--port-offset", str(self.offset), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
         self.events: list[dict] = []
         self._arrived: queue.Queue = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        try:
-            self.ready = self.wait_for("ready")
-        except BaseException:
-            self.kill()
-            raise
+
+    def wait_ready(self) -> None:
+        """From now on `ready` is the event, and `ports`, `smtp` and `pop3` are known."""
+        self.ready = self.wait_for("ready")
         # The outside port of each port of the board.
         self.ports = {port - self.offset: port for port in self.ready["ports"].values()}
         self.smtp = self.ports.get(25)

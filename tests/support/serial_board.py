@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pty
+import time
 import tty
 from pathlib import Path
 
@@ -34,9 +35,16 @@ class SerialBoard:
                                  stdout=board_end)
         os.close(board_end)
 
-    def diary(self) -> list[str]:
-        """What happened to it: "stopped" (the firmware, by Ctrl-C), "reset", "died"."""
-        return self._diary.read_text().split()
+    def diary(self, resets: int = 1) -> list[str]:
+        """What happened to it: "stopped" (the firmware, by Ctrl-C), "reset", "died"; once it was
+        reset so often or is dead, or a few seconds have gone without.
+        """
+        deadline = time.monotonic() + 5
+        while True:
+            found = self._diary.read_text().split()
+            if "died" in found or found.count("reset") >= resets or time.monotonic() > deadline:
+                return found
+            time.sleep(0.02)
 
     def __enter__(self) -> SerialBoard:
         return self

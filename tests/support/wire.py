@@ -8,10 +8,19 @@ import ssl
 
 
 class Lines:
-    """A connection to 127.0.0.1 that speaks in CRLF lines; everything within `timeout` s."""
+    """A connection to 127.0.0.1 that speaks in CRLF lines; everything within `timeout` s.
 
-    def __init__(self, port: int, timeout: float = 60, source: str = "127.0.0.1"):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
+    `receive_buffer`: octets that the kernel keeps for it, where it is to keep few.
+    """
+
+    def __init__(self, port: int, timeout: float = 60, source: str = "127.0.0.1",
+                 receive_buffer: int | None = None):
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb", 1 << 16)
 

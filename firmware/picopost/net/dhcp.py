@@ -171,6 +171,10 @@ class Lease:
         self._next = time.ticks_add(time.ticks_ms(), pause)
         return bound
 
+    def busy(self):
+        """A message of its own is under way."""
+        return self._datagrams.waiting()
+
     def verify(self):
         """Ask for the same lease again, by broadcast: the cable may lead elsewhere now.
 

@@ -1,12 +1,14 @@
 """What boards with lwIP share: the sockets of the image, whatever carries their packets."""
 
 import asyncio
+import errno
 import socket
 import time
 from asyncio import core
 from micropython import const
 
 from picopost import event_log, limits
+from picopost.net import lwip_memory
 
 _TCP = const(6)
 _TCP_NODELAY = const(1)
@@ -30,14 +32,24 @@ def _dotted(address):
 
 
 class Connection:
-    """A TCP connection; same contract as wiznet's."""
+    """A TCP connection; same contract as wiznet's. `memory`: lwIP's, which is asked before a write;
+    None where sockets never wait for any, which counts in `answered` the octets of an answer, and
+    says in `stopped` that the peer does not read what it asked for.
+    """
 
-    piece = limits.BULK_BUFFER  # with one call lwIP has all the octets that it has room for (6,400)
+    piece = limits.BULK_BUFFER  # with one call the socket has all the octets that it has room for
 
-    def __init__(self, sock, peer, local_port):
+    def __init__(self, sock, peer, local_port, memory=None):
         self.peer = peer
         self.local_port = local_port
         self._socket = sock
+        self._memory = memory
+        if memory:
+            self.piece = limits.CARD_BLOCK
+        self._refused = False  # the last write found no room in lwIP's memory
+        self._gone = False
+        self.answered = 0
+        self.stopped = False
         sock.setblocking(False)
         sock.setsockopt(_TCP, _TCP_NODELAY, 1)
 
@@ -45,10 +57,28 @@ class Connection:
         """One to len(buf) octets; 0 at the end of the stream, None when nothing is there. OSError
         when the peer vanished.
         """
-        return self._socket.readinto(buf)
+        try:
+            count = self._socket.readinto(buf)
+        except OSError:
+            # The socket tells of a reset once. A write behind that would go through a NULL pointer.
+            self._gone = True
+            raise
+        if count is None:  # it waits for us
+            self.answered = 0
+            self.stopped = False
+        return count
 
     def write_now(self, buf):
         """Octets taken of `buf`; None when there is no room for any. OSError as `write`."""
+        if self._gone:
+            raise OSError(errno.ENOTCONN)
+        if self._memory:
+            count = self._memory.grant(len(buf), self)
+            self._refused = not count
+            if not count:
+                return None
+            if count < len(buf):
+                buf = memoryview(buf)[:count]
         return self._socket.write(buf)
 
     def wait_readable(self):
@@ -57,16 +87,21 @@ class Connection:
 
     def wait_writable(self):
         """Awaitable: until `write_now` is worth a try."""
+        if self._refused:  # the socket would say that it is writable
+            return asyncio.sleep_ms(limits.LWIP_LOOK)
         return _writable(self._socket)
 
     async def write(self, buf):
         """All of `buf`, at the peer's pace. OSError when it vanished."""
-        sent = self.write_now(buf) or 0
+        sent = count = self.write_now(buf) or 0
         if sent < len(buf):
             view = memoryview(buf)
             while sent < len(buf):
-                await _writable(self._socket)
-                sent += self.write_now(view[sent:]) or 0
+                # What lwIP's memory has room for goes at once, piece by piece.
+                if not (count and self._memory):
+                    await self.wait_writable()
+                count = self.write_now(view[sent:]) or 0
+                sent += count
         else:
             await asyncio.sleep_ms(0)  # nobody waits for one fast reader
 
@@ -84,15 +119,18 @@ class Link:
     the loss and return of the network. Subclasses say how to bring it up.
 
     `settings`: `address`, "dhcp" or a dict of address, netmask, gateway and dns as text. `address`
-    is the link's own as text, "" while it has none.
+    is the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
+    with each later one.
     """
 
     max_sessions = limits.LWIP_SESSIONS
     max_waiting = limits.LWIP_WAITING
-    likes_bulk = True
+    moved = None
 
     def __init__(self, interface, settings):
         self.address = ""
+        self._memory = lwip_memory.find()
+        self.likes_bulk = self._memory is None
         self._interface = interface
         self._settings = settings
         self._listeners = []
@@ -121,6 +159,33 @@ class Link:
             await asyncio.sleep_ms(_CHECK)
         return True
 
+    @property
+    def gateway(self):
+        """The router's address as text."""
+        return self._interface.ifconfig()[2]
+
+    async def exchange(self, address, port, message, timeout):
+        """Send a datagram to an address (text) and port; what comes back from there within
+        `timeout` ms, or None. OSError when it cannot be sent, or nobody is there.
+        """
+        asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            asked.setblocking(False)
+            asked.sendto(message, socket.getaddrinfo(address, port)[0][-1])
+            deadline = time.ticks_add(time.ticks_ms(), timeout)
+            while time.ticks_diff(deadline, time.ticks_ms()) > 0:
+                try:
+                    answer, sender = asked.recvfrom(limits.MAX_DATAGRAM)
+                    if _dotted(sender) == address:
+                        return answer
+                except OSError as error:
+                    if error.errno not in (errno.EAGAIN, errno.ETIMEDOUT):
+                        raise
+                    await asyncio.sleep_ms(_CHECK)
+        finally:
+            asked.close()
+        return None
+
     def serve(self, port, handler):
         """Listen on `port`; `handler(connection)` runs as a task for each client."""
         listener = socket.socket()
@@ -137,7 +202,7 @@ class Link:
             sock = None
             try:
                 sock, address = listener.accept()
-                asyncio.create_task(handler(Connection(sock, _dotted(address), port)))
+                asyncio.create_task(handler(Connection(sock, _dotted(address), port, self._memory)))
             except (OSError, MemoryError) as error:
                 # The client left again, or lwIP or the heap is out of room: the others go on.
                 if sock:
@@ -146,14 +211,23 @@ class Link:
                 await asyncio.sleep_ms(50)
 
     async def run(self):
-        """For ever: bring the interface up again when the network is lost."""
+        """For ever: bring the interface up again when the network is lost, and follow its address,
+        which a router may change at any time.
+        """
         while True:
             await asyncio.sleep_ms(limits.LINK_RETRY)
-            if not self._interface.isconnected():
+            before = self.address
+            up = self._interface.isconnected()
+            if up:
+                self.address = self._interface.ifconfig()[0]
+            else:
                 event_log.log("link_down")
                 while not await self._is_up_again():
                     await asyncio.sleep_ms(limits.LINK_RETRY)
+            if not up or self.address != before:
                 event_log.log("link_up", address=self.address)
+            if self.moved and self.address != before:
+                self.moved(self.address)
 
     async def _is_up_again(self):
         try:
@@ -168,3 +242,5 @@ class Link:
         for listener in self._listeners:
             listener.close()
         self._listeners = []
+        if self._memory:
+            self._memory.close()

@@ -10,8 +10,9 @@ from micropython import const
 from picopost import event_log, limits
 from picopost.net.line_reader import LineReader
 
-# The peer went away: news, not a fault. (MicroPython has no name for 32, EPIPE.)
-GONE = (errno.ECONNRESET, errno.ENOTCONN, errno.ECONNABORTED, errno.ETIMEDOUT, 32)
+# The peer went away, or the network: news, not a fault. (MicroPython has no name for 32, EPIPE.)
+GONE = (errno.ECONNRESET, errno.ENOTCONN, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EHOSTUNREACH,
+        32)
 # Ticks tell no more than 2**29 ms ahead.
 _MOST_SECONDS = const(500_000)
 

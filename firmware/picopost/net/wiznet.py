@@ -36,12 +36,14 @@ class Link:
     they are wired reset and interrupt).
 
     `settings`: `hostname` and `address`, "dhcp" or a dict of address, netmask, gateway and dns
-    as text. `address` is the link's own as text, "" while it has none.
+    as text. `address` is the link's own as text, "" while it has none; `moved(address)`, where
+    one is set, is called with each later one.
     """
 
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
     likes_bulk = False  # a piece is what a socket of the chip has room for
+    moved = None
 
     def __init__(self, board, settings):
         self._board = board["wiznet"]
@@ -58,6 +60,7 @@ class Link:
         self._connections = [None] * w5500.SOCKETS
         self._listening = [0] * w5500.SOCKETS  # port or 0
         self._cable = True
+        self._asking = False  # somebody has the socket for datagrams
         self._patrolled = 0
         # The chip has none of its own. Locally administered: bit 1 of the first octet.
         self._mac = b"\x02" + machine.unique_id()[-5:]
@@ -117,6 +120,29 @@ class Link:
         self.address = w5500.dotted(address) if any(address) else ""
         self._addresses = gateway + netmask + self._mac + address
         self.chip.configure(self._addresses)
+        if self.moved and self.address:
+            self.moved(self.address)
+
+    @property
+    def gateway(self):
+        """The router's address as text."""
+        return w5500.dotted(self._addresses[:4])
+
+    async def exchange(self, address, port, message, timeout):
+        """Send a datagram to an address (text) and port; what comes back within `timeout` ms, or
+        None. OSError when it cannot be sent. The socket is DHCP's, which has to wait meanwhile.
+        """
+        chip = self.chip
+        while self._lease and self._lease.busy():
+            await asyncio.sleep_ms(_CHECK)
+        self._asking = True
+        try:
+            chip.send_datagram(_DATAGRAMS, port, _octets(address), port, message)
+            answered = await self._until(lambda: chip.look(_DATAGRAMS).rx_size, timeout)
+            return chip.receive_datagram(_DATAGRAMS, limits.MAX_DATAGRAM) if answered else None
+        finally:
+            self._asking = False
+            chip.close(_DATAGRAMS)
 
     # --- serving ----------------------------------------------------------------------------
 
@@ -174,7 +200,7 @@ class Link:
     def _tend(self, number):
         try:
             if number == _DATAGRAMS:
-                if self._lease:
+                if self._lease and not self._asking:
                     self._lease.step()
             elif self._listening[number]:
                 self._look_at_listener(number)

@@ -202,6 +202,11 @@ def reset():
 soft_reset = reset
 
 
+def bootloader(timeout=0):
+    _send(0x5A, 1)
+    raise SystemExit(0)
+
+
 def reset_cause():
     return WDT_RESET if _cause else PWRON_RESET
 

@@ -19,9 +19,13 @@ STAT_GOT_IP = 3
 _ASK = 0x4E  # N
 _STATE, _CONNECT, _ACTIVE = 0, 1, 2  # of the radio
 _NIC_STATE, _NIC_ACTIVE, _NIC_ASK = 3, 4, 5  # of the W5500
+_HOST = 6  # of either: the last octet of the address that the router gives
 _LINK, _UP, _LEASED = 1, 2, 4  # bits of its state
 _NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
-_LOOPBACK = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+
+
+def _leased():
+    return ("127.0.0.%d" % machine.ask(_ASK, _HOST), "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
 
 class WLAN:
@@ -29,7 +33,7 @@ class WLAN:
 
     def __init__(self, interface_id=STA_IF):
         self._active = False
-        self._ifconfig = _LOOPBACK
+        self._fixed = None
 
     def active(self, *up):
         if up:
@@ -57,9 +61,9 @@ class WLAN:
 
     def ifconfig(self, *values):
         if values:
-            self._ifconfig = values[0]
+            self._fixed = values[0]
             return None
-        return self._ifconfig
+        return self._fixed or _leased()
 
     def config(self, *names, **values):
         return b"\x28\xcd\xc1\x00\x00\x01" if names == ("mac",) else None
@@ -104,7 +108,7 @@ class WIZNET5K:
             return None
         if self._fixed:
             return self._fixed
-        return _LOOPBACK if machine.ask(_ASK, _NIC_STATE) & _LEASED else _NO_ADDRESS
+        return _leased() if machine.ask(_ASK, _NIC_STATE) & _LEASED else _NO_ADDRESS
 
     def ipconfig(self, *names, **values):
         if values != {"dhcp4": True}:

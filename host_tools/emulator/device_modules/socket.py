@@ -1,5 +1,6 @@
 """`socket` for firmware in the VM: the VM's own, but what listens on all addresses of the
-board listens here on 127.0.0.1 only, PICOPOST_PORT_OFFSET higher."""
+board listens here on 127.0.0.1 only, PICOPOST_PORT_OFFSET higher, and its router's ports are there
+too."""
 
 import os
 
@@ -10,6 +11,6 @@ _OFFSET = int(os.getenv("PICOPOST_PORT_OFFSET") or "0")
 
 
 def getaddrinfo(host, port, *more):
-    if host == "0.0.0.0":
+    if host in ("0.0.0.0", "127.0.0.1"):
         host, port = "127.0.0.1", port + _OFFSET
     return _getaddrinfo(host, port, *more)

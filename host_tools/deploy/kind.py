@@ -1,0 +1,44 @@
+"""What kind of board is at a prompt."""
+
+from __future__ import annotations
+
+import json
+
+from host_tools import boards
+from host_tools.deploy import version
+from host_tools.device.prompt import Prompt
+from host_tools.errors import UserError
+
+# How an image calls the board that it is for (sys.implementation._machine): which of ours it is.
+MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
+            "Raspberry Pi Pico with RP2040": ("pico_w5500",),
+            "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
+
+_FACTS = """
+import sys
+def _facts():
+    i = sys.implementation
+    return (i.name, i.version[:3], getattr(i, "_mpy", 0), getattr(i, "_machine", ""))
+"""
+
+
+def facts(prompt: Prompt) -> tuple[str, str, int, str]:
+    """(the Python's name, its version, what .mpy files it takes, the machine that it is on)."""
+    prompt.run(_FACTS, "it is no MicroPython")
+    name, numbers, mpy, machine = prompt.value("_facts()", "it is no MicroPython")
+    return name, ".".join(map(str, numbers)), mpy, machine
+
+
+def known(prompt: Prompt, machine: str) -> str:
+    """The name of a board: what it was the last time, or the one that its image is for. Raises
+    UserError where that leaves more than one."""
+    listed = version.listed(prompt.read(version.LIST) or b"")
+    if "board.json" in listed:
+        content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
+        if content:
+            return json.loads(content)["name"]
+    may_be = MACHINES.get(machine, ())
+    if len(may_be) != 1:
+        raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="
+                        + " or BOARD=".join(may_be or boards.names()))
+    return may_be[0]

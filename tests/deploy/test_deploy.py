@@ -1,0 +1,250 @@
+"""`deploy` against the emulated board at its USB: the same code and mpremote as for a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import shutil
+
+import pytest
+
+from host_tools import deploy_command, firmware_build
+from host_tools.deploy import services, version
+from host_tools.deploy.version import LIST, Version, listed
+from host_tools.errors import UserError
+from tests.deploy.usb_board import ANSWERS, UsbBoard
+from tests.support.wire import Pop3, send
+
+BOARDS = ("pico_w", "pico_w5500", "w5500_evb_pico")
+LETTER = b"Subject: hello\r\n\r\nIt works.\r\n"
+# Where a cable is pulled: how often in `make test`, and with another seed.
+CUTS = int(os.environ.get("PICOPOST_DEPLOY_CUTS", "4"))
+
+
+def carries_a_letter(board: UsbBoard) -> None:
+    assert send(board.smtp, LETTER).startswith(b"250")
+    with Pop3(board.pop3, *ANSWERS["user"].values()) as session:
+        assert session.take_all()[-1].endswith(LETTER)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_from_nothing_to_a_letter(tmp_path, capsys, name):
+    with UsbBoard(tmp_path, name) as board:
+        board.deploy()
+        board.wait_ready()
+        carries_a_letter(board)
+        said = capsys.readouterr().out
+        assert "all 5 services answer" in said and "files sent" in said
+        for secret in ("wpa secret", ANSWERS["user"]["password"]):
+            assert secret not in said and secret not in str(board.events)
+        assert f"port {995:<5} +OK xyz.com" in said
+        assert board.ready["tls"] in said
+        # Nothing has changed, and nothing has to be said again.
+        board.deploy(answers=None, board=None)
+        board.wait_ready()
+        assert "nothing of the firmware has changed\n" in capsys.readouterr().out
+        carries_a_letter(board)
+
+
+def changed(first: Version) -> Version:
+    """Another version of the same firmware: one file other, one more, one less, another main.py."""
+    files = dict(first.files)
+    del files["picopost/mime/summary.mpy"]
+    files["picopost/novelty.mpy"] = files["picopost/limits.mpy"]
+    files["picopost/mime/dates.mpy"] = files["picopost/mime/idn.mpy"]
+    return dataclasses.replace(first, files=files, main=first.main + b"# another\n")
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory):
+    """A folder with the flash and card of a Pico W that serves; its version."""
+    folder = tmp_path_factory.mktemp("deployed")
+    with UsbBoard(folder) as board:
+        board.deploy()
+        board.wait_ready()
+        with board.prompt() as prompt:
+            content = prompt.read(LIST)
+        board.wait_ready()
+    return folder, content
+
+
+def copy(deployed, tmp_path):
+    folder = tmp_path / "board"
+    shutil.copytree(deployed[0], folder, symlinks=True)
+    return folder
+
+
+def names(prompt) -> set[str]:
+    prompt.run("import os", "it failed")
+    return set(prompt.value("os.listdir('f')", "it failed"))
+
+
+def test_only_what_changed_is_sent(deployed, tmp_path, monkeypatch, capsys):
+    build = version.build
+    monkeypatch.setattr(version, "build", lambda *given: changed(build(*given)))
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        board.deploy(answers=None)
+        # idn's content is there, and so is that of limits: main.py and the list.
+        assert "2 files sent" in capsys.readouterr().out
+        board.wait_ready()
+        with board.prompt() as prompt:
+            files = listed(prompt.read(LIST))
+            assert "picopost/novelty.mpy" in files
+            assert names(prompt) == set(files.values())
+        board.wait_ready()
+        carries_a_letter(board)
+
+
+def novel(first: Version) -> Version:
+    """A version of which much is new: contents that no mpy-cross made, and are never imported."""
+    noise = random.Random(7)
+    files = {**first.files, **{f"picopost/new{number}.mpy": noise.randbytes(3000)
+                               for number in range(10)}}
+    return dataclasses.replace(first, files=files, main=first.main + b"# another\n")
+
+
+def test_a_pulled_cable_leaves_a_version_that_starts(deployed, tmp_path, monkeypatch):
+    """At any octet that comes over it; and the next deployment is whole."""
+    build = version.build
+    monkeypatch.setattr(version, "build", lambda *given: novel(build(*given)))
+    wanted = novel(build(deploy_command.boards.load("pico_w"), "x64"))
+    with UsbBoard(copy(deployed, tmp_path / "whole")) as board:
+        board.wait_ready()
+        before = typed(board)
+        board.deploy(answers=None)
+        board.wait_ready()
+        octets = typed(board) - before
+    noise = random.Random(CUTS)
+    # Behind the files comes the switch: half of the cuts are in the last twentieth.
+    cuts = [noise.randrange(octets) for _ in range(CUTS - CUTS // 2)]
+    cuts += [octets - noise.randrange(octets // 20) for _ in range(CUTS // 2)]
+    found = []
+    for number, cut in enumerate(cuts):
+        folder = copy(deployed, tmp_path / str(number))
+        with UsbBoard(folder, unplug_after=cut) as board:
+            board.wait_ready()
+            with pytest.raises(UserError):
+                board.deploy(answers=None)
+            assert board.process.wait(60) == 1
+        with UsbBoard(folder) as board:
+            board.wait_ready()
+            carries_a_letter(board)
+            with board.prompt() as prompt:
+                found.append(prompt.read(LIST))
+                assert set(listed(found[-1]).values()) <= names(prompt)
+            board.wait_ready()
+            board.deploy(answers=None)
+            board.wait_ready()
+            with board.prompt() as prompt:
+                assert prompt.read(LIST) == wanted.list
+                assert names(prompt) == set(wanted.contents)
+                assert prompt.read("main.py") == wanted.main
+        shutil.rmtree(folder)
+    assert set(found) <= {deployed[1], wanted.list}
+    print(f"{len(found)} cuts in {octets} octets: {found.count(wanted.list)} with the new version")
+
+
+def typed(board: UsbBoard) -> int:
+    """Octets that have come in at its port since it was plugged in."""
+    return int((board.usb / "typed").read_text())
+
+
+# --- what goes wrong on the board ---------------------------------------------------------------
+
+def break_and_reset(board: UsbBoard, path: str, content: bytes) -> None:
+    with board.prompt() as prompt:
+        prompt.put(path, content, "broken.new")
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"{", "settings.json is not JSON"),
+    (b'{"hostnam": "x"}', "no setting is called hostnam; there are address, aliases"),
+    (b'{"max_message_size": 1}', "max_message_size must be octets, 65536 to 1073741823")])
+def test_broken_settings_are_safe_mode_and_deploy_repairs_them(deployed, tmp_path, content, words):
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        break_and_reset(board, "settings.json", content)
+        event = board.wait_for("safe_mode")
+        assert words in event["why"] and "make deploy" in event["advice"]
+        board.deploy(**({"settings": ["max_message_size=65536"]} if b"max" in content else {}))
+        board.wait_ready()
+        carries_a_letter(board)
+
+
+def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        break_and_reset(board, "main.py", b"raise ValueError('broken')\n")
+        board.wait_for("console", text="ValueError: broken")
+        board.deploy(answers=None)
+        board.wait_ready()
+        carries_a_letter(board)
+
+
+def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
+    """The reason is told, kept on the flash, and of no account for the version that comes next."""
+    build = version.build
+
+    def failing(*given):
+        first = build(*given)
+        return dataclasses.replace(first, files={
+            path: content for path, content in first.files.items()
+            if path != "picopost/net/server.mpy"})
+
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        monkeypatch.setattr(version, "build", failing)
+        with pytest.raises(UserError, match="(?s)safe mode: 3 starts failed.*no module.*server"):
+            board.deploy(answers=None)
+        event = board.wait_for("safe_mode")
+        assert "picopost.net.server" in event["why"]
+        failures = [e for e in board.events if "ImportError" in str(e.get("text"))]
+        assert len(failures) == 3
+        with board.prompt() as prompt:
+            assert b"ImportError" in prompt.read("fault.txt")
+        # A reset tries again; then it is repaired.
+        assert "picopost.net.server" in board.wait_for("safe_mode")["why"]
+        monkeypatch.setattr(version, "build", build)
+        board.deploy(answers=None)
+        board.wait_ready()
+        carries_a_letter(board)
+        with board.prompt() as prompt:
+            assert prompt.read("fault.txt") is None
+
+
+def recompiled(path: str, old: str, new: str, folder) -> bytes:
+    """A file of the firmware with other source, as the VM runs it."""
+    source = (firmware_build.FIRMWARE / path).with_suffix(".py").read_text()
+    assert source.count(old) == 1
+    (folder / "other.py").write_text(source.replace(old, new))
+    target = folder / (path.replace("/", "_") + ".mpy")
+    firmware_build.compile_file(folder / "other.py", target, None, path)
+    return target.read_bytes()
+
+
+def test_a_loop_that_stands_still_is_reset_by_the_watchdog(deployed, tmp_path, monkeypatch):
+    build = version.build
+    others = {"picopost/limits.mpy": recompiled("picopost/limits.py", "TIME = const(8_000)",
+                                                "TIME = const(1_000)", tmp_path),
+              "picopost/appliance.mpy": recompiled(
+                  "picopost/appliance.py", "        dog.feed()\n",
+                  "        dog.feed()\n        while True:\n            pass\n", tmp_path)}
+
+    def hanging(*given):
+        first = build(*given)
+        return dataclasses.replace(first, files={**first.files, **others})
+
+    with UsbBoard(copy(deployed, tmp_path)) as board:
+        board.wait_ready()
+        with pytest.raises(UserError, match="127.0.0.1 port"):  # nobody answers there
+            monkeypatch.setattr(version, "build", hanging)
+            monkeypatch.setattr(services, "_ANSWER", 1)
+            board.deploy(answers=None)
+        assert "the watchdog reset the board" in board.wait_for("safe_mode")["why"]
+        assert [event["event"] for event in board.events].count("ready") == 4  # and the first
+        monkeypatch.setattr(version, "build", build)
+        board.deploy(answers=None)
+        board.wait_ready()
+        carries_a_letter(board)
