@@ -22,6 +22,7 @@ from pathlib import Path
 from host_tools.firmware_build import BUILD
 from tests.bench import counts, report, rp2040
 from tests.bench.context import Context, open_folder
+from tests.bench.sections.budget import budget
 from tests.bench.sections.growth import growth
 from tests.bench.sections.memory import memory
 from tests.bench.sections.mime import mime
@@ -38,7 +39,7 @@ def bus_counts(context: Context) -> report.Section:
 
 
 SECTIONS = {"bus": bus_counts, "smtp": smtp, "pop3": pop3, "sessions": sessions,
-            "memory": memory, "growth": growth, "mime": mime, "profile": profile}
+            "memory": memory, "budget": budget, "growth": growth, "mime": mime, "profile": profile}
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -55,9 +55,9 @@ async def watch():
         await asyncio.sleep_ms(20)
 
 
-async def keep_card(board, office):
+async def keep_card(*arguments):
     asyncio.create_task(watch())
-    await original_keep_card(board, office)
+    await original_keep_card(*arguments)
 
 
 original_keep_card, appliance._keep_card = appliance._keep_card, keep_card

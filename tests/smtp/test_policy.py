@@ -194,20 +194,32 @@ except ValueError:
     assert vm.eval("refused")
 
 
+_CLOCK = """
+import gc
+from picopost.net import failures
+class Clock:
+    now = 0
+    def ticks_ms(self):
+        return self.now
+    def ticks_diff(self, a, b):
+        return time.ticks_diff(a, b)
+failures.time = clock = Clock()
+f = Failures()
+"""
+
+
 def test_who_fails_has_to_wait(vm):
     """Twice as long each time, up to a bound; forgotten after a while; a login forgets at once."""
-    vm.exec("f = Failures()")
+    vm.exec(_CLOCK)
     delays = [vm.eval("f.begin('10.0.0.1', 'girl')") for _ in range(12)]
     assert delays[:4] == [0, 500, 1000, 2000] and delays[-1] == 8000
     assert vm.eval("f.begin('10.0.0.2', 'girl')") == 0
     assert vm.eval("f.begin('10.0.0.1', 'boy')") == 0
     vm.exec("f.succeeded('10.0.0.1', 'girl')")
     assert vm.eval("f.begin('10.0.0.1', 'girl')") == 0
-    vm.exec("""
-f.begin("10.0.0.3", "girl")
-count, last = f._failed["10.0.0.3", "girl"]
-f._failed["10.0.0.3", "girl"] = count, time.ticks_add(last, -limits.FAILURES_KEPT - 1)
-""")
+    vm.exec("f.begin('10.0.0.3', 'girl'); clock.now += limits.FAILURES_KEPT")
+    assert vm.eval("f.begin('10.0.0.3', 'girl')") == 500
+    vm.exec("clock.now += limits.FAILURES_KEPT + 1")
     assert vm.eval("f.begin('10.0.0.3', 'girl')") == 0
 
 
@@ -225,12 +237,17 @@ def test_a_login_of_ones_own_forgets_no_guesses_at_others(vm, guessed):
 def test_failures_that_are_remembered_are_bounded(vm):
     most = vm.eval("limits.MAX_FAILING")
     assert most > 17  # one address may guess at all accounts and at none
+    vm.exec(_CLOCK)
     vm.exec("""
-f = Failures()
+gc.collect()
+before = gc.mem_alloc()
 for n in range(80):
+    clock.now += 1
     f.begin("10.0.0.%d" % n, "girl")
-    count, last = f._failed["10.0.0.%d" % n, "girl"]
-    f._failed["10.0.0.%d" % n, "girl"] = count, time.ticks_add(last, n)
+gc.collect()
 """)
-    assert vm.eval("len(f._failed)") == most
+    assert vm.eval("gc.mem_alloc() - before") < 500  # nothing for a pair
     assert vm.eval("f.begin('10.0.0.79', 'girl')") and not vm.eval("f.begin('10.0.0.0', 'girl')")
+    # That one took the place of the oldest.
+    assert not vm.eval(f"f.begin('10.0.0.{80 - most}', 'girl')")
+    assert vm.eval(f"f.begin('10.0.0.{80 - most + 2}', 'girl')")

@@ -16,6 +16,7 @@ There are two names, so that a new index can be written beside the one that is i
 sound header with the higher generation wins (index_builder.py).
 """
 
+import gc
 import binascii
 from array import array
 from micropython import const
@@ -179,6 +180,7 @@ class Index:
     def succeed(self, old, slots):
         """Take over from `old`, whose `slots` live records the newer file holds."""
         self.choose()
+        gc.collect()  # as Mailbox._open_active
         self._file = open(self.path, "r+b")
         self._capacity = (self._file.seek(0, 2) - 512) // (_WORDS * 4)
         self.damaged = False

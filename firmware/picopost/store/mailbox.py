@@ -5,6 +5,7 @@ does not know does not exist: a cut before the record leaves a tail or a segment
 discards.
 """
 
+import gc
 import os
 
 from picopost import limits, load
@@ -171,6 +172,7 @@ class Mailbox:
 
     def _open_active(self, fresh):
         self.drop_active()
+        gc.collect()  # the file stays open: it is to lie low, not behind what sessions left
         if not fresh:
             self._active = open(segment.path_of(self.path, self.active_number), "r+b")
             return
