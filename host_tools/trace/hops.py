@@ -195,10 +195,11 @@ def fits(before: Received, after: Received) -> str:
         return "same"
     if any(same_house(name, before.by) for name in said):
         return "house"
-    # Names and addresses from within a network say nothing outside of it.
-    if (not is_public_name(before.by) and kind(address_of(before.by)) != PUBLIC
-            or kind(after.address) == LOOPBACK
-            or not any(map(is_public_name, said)) and kind(after.address) != PUBLIC):
+    # Names and addresses from within a network say nothing outside of it, and where a server
+    # looks no names up, all it tells may be an address.
+    if (not is_public_name(before.by) and kind(address_of(before.by or "")) != PUBLIC
+            or kind(after.address) in (LOOPBACK, PRIVATE)
+            or not any(map(is_public_name, said)) and not after.nameless):
         return "unknown"
     return "other"
 

@@ -18,15 +18,17 @@ _PRIVATE = [ipaddress.ip_network(network) for network in (
 _DOTTED = re.compile(r"\d{1,10}(?:\.\d{1,10}){3}")
 # Endings that no public name has (RFC 6761, 6762, 8375, 9476), and those of home routers.
 _INNER = ("localhost", "local", "localdomain", "lan", "home", "internal", "intern", "corp", "gbl",
-          "arpa", "box", "private", "test", "invalid")
+          "arpa", "box", "private", "prod", "test", "invalid")
 # The second level where names are registered below it, as in "co.uk".
 _SHARED = ("ac", "asso", "co", "com", "edu", "gob", "gouv", "gov", "go", "ne", "net", "or", "org")
 # Providers whose own servers go by names of several domains.
 _HOUSES = [{"google.com", "gmail.com", "googlemail.com", "1e100.net"},
            {"outlook.com", "hotmail.com", "hotmail.fr", "live.com", "msn.com", "office365.com",
-            "office.com", "microsoft.com"},
+            "office.com", "exchangelabs.com", "microsoft.com"},
            {"yahoo.com", "yahoodns.net", "aol.com"}, {"apple.com", "icloud.com", "me.com"},
            {"amazonses.com", "amazonaws.com", "amazon.com"},
+           {"pphosted.com", "ppops.net"},
+           {"kundenserver.de", "1und1.com", "1und1.de", "1and1.com", "ionos.com", "ionos.fr"},
            {"free.fr", "proxad.net"}, {"orange.fr", "wanadoo.fr", "francetelecom.com"}]
 
 
@@ -93,6 +95,12 @@ def organisation(name: str | None) -> str:
     labels = plain(name).split(".")
     count = 3 if len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED else 2
     return ".".join(labels[-count:])
+
+
+def alike(one: str | None, other: str | None) -> bool:
+    """Whether two organisations have one name under two endings, as some do in many countries."""
+    first, second = organisation(one), organisation(other)
+    return bool(first) and first.partition(".")[0] == second.partition(".")[0]
 
 
 def same_house(one: str | None, other: str | None) -> bool:

@@ -21,6 +21,7 @@ from host_tools.trace.networks import address_of, kind
 
 from picopost.mime import dates, encoded_words  # isort: skip
 
+_PROTOCOL_WORDS = 4
 _CLAUSES = ("from", "by", "via", "with", "id", "for", "tls")
 # The mail transmission types of RFC 3848 and RFC 6531 4.3 that IANA lists, those of LMTP, and the
 # ones like them that are not registered ("SMTPS", Exim's old "asmtp").
@@ -67,7 +68,7 @@ class Received:
     tls_version: str | None = None
     cipher: str | None = None
     authenticated: bool = False
-    note: str | None = None  # a comment before all clauses
+    note: str | None = None  # who gave it on the server itself, or a comment before all clauses
     date: str = ""
     when: tuple | None = None
 
@@ -105,7 +106,7 @@ def parse(value: bytes) -> Received:
     found.id = clauses["id"].first
     recipient = clauses["for"].first
     found.recipient = recipient.strip("<>") if recipient else None
-    found.note = next(iter(clauses[""].comments), None)
+    found.note = found.note or next(iter(clauses[""].comments), None)
     comments = [comment for clause in clauses.values() for comment in clause.comments]
     _tls(comments, clauses["tls"].first, found)
     for comment in comments:
@@ -187,10 +188,12 @@ def _clauses(tokens: list[tuple[bool, str]]) -> dict[str, _Clause]:
 
 def _client(clause: _Clause, found: Received) -> None:
     name = clause.first
+    if name and "@" in name:  # a user, or a list, on the server itself (CommuniGate)
+        found.note, name = name.strip("<>"), None
     helo = reverse = address = None
     for comment in clause.comments:
         if (match := _HELO.search(comment)) and not helo:
-            helo = match[1].rstrip(".]") if "[" not in match[1] else match[1]
+            helo = match[1].strip('"').rstrip(".]") if "[" not in match[1] else match[1]
         if not address:
             address, reverse = _address_in(comment)
         found.unverified |= "may be forged" in comment
@@ -233,7 +236,9 @@ def _server(clause: _Clause, found: Received) -> None:
 def _protocol(clause: _Clause, behind: list[str], found: Received) -> None:
     if not clause.words:
         return
-    words = clause.words if clause.words[0].lower() == "microsoft" else clause.words[:1]
+    words = clause.words[:_PROTOCOL_WORDS]
+    if words[0].lower() != "microsoft":  # "Microsoft SMTP Server", but "IBM ESMTP SMTP Gateway:"
+        words = [word for word in words if _TYPE.fullmatch(word.upper())][:1] or words
     found.protocol = " ".join(words).partition("/")[0]
     for comment in clause.comments + behind:
         if not (_TLS.search(comment) or _ENVELOPE.search(comment)):

@@ -22,6 +22,7 @@ from host_tools.trace.networks import (
     PRIVATE,
     PUBLIC,
     address_of,
+    alike,
     is_public_name,
     organisation,
     plain,
@@ -211,16 +212,20 @@ def _names(header: Header, path: Path, people: People) -> Iterator[Suspicion]:
         if seen.by and same_house(seen.helo, seen.by) and not (
                 seen.reverse and same_house(seen.reverse, seen.by)) and (
                 seen.reverse or seen.nameless):
-            yield Suspicion(SUSPICION, "helo", hop.number, (
+            yield Suspicion(SUSPICION if hop.trusted or seen.reverse else NOTE, "helo",
+                            hop.number, (
                 f"Hop {hop.number}'s client called itself {seen.helo}, as if it were of "
                 f"{organisation(seen.by)} like the server; its address {seen.address} "
                 f"{_whose(seen)}."))
         elif seen.reverse and not same_house(seen.helo, seen.reverse):
-            yield Suspicion(SUSPICION, "helo", hop.number, (
+            yield Suspicion(NOTE if alike(seen.helo, seen.reverse) else SUSPICION, "helo",
+                            hop.number, (
                 f"Hop {hop.number}'s client called itself {seen.helo}; its address "
                 f"{seen.address} {_whose(seen)}."))
         elif seen.nameless:
-            yield Suspicion(SUSPICION, "helo", hop.number, (
+            # It lends weight to From, or to nothing.
+            claims = any(same_house(seen.helo, domain(address)) for _, address in people.author)
+            yield Suspicion(SUSPICION if claims else NOTE, "helo", hop.number, (
                 f"Hop {hop.number}'s client called itself {seen.helo}; its address "
                 f"{seen.address} has no name that would confirm it."))
 
@@ -239,12 +244,13 @@ def _addresses(header: Header, path: Path, people: People) -> Iterator[Suspicion
             yield Suspicion(SUSPICION, "impossible-address", hop.number, (
                 f"Hop {hop.number} came from {seen.address}, an address that no host has."))
         elif hop.kind == LOOPBACK and elsewhere:
-            yield Suspicion(SUSPICION, "inner-address", hop.number, (
+            # A machine may call itself what it likes, but that address is looked up as localhost.
+            looked_up = name == seen.reverse
+            yield Suspicion(SUSPICION if looked_up else NOTE, "inner-address", hop.number, (
                 f"Hop {hop.number} came from {name}, a name elsewhere, by {seen.address}: that "
                 "is the address by which a machine speaks to itself."))
         elif hop.kind == PRIVATE and elsewhere and not seen.authenticated:
-            # The first may be an author's computer, called as he likes.
-            yield Suspicion(NOTE if hop.number == 1 else SUSPICION, "inner-address", hop.number, (
+            yield Suspicion(NOTE, "inner-address", hop.number, (
                 f"Hop {hop.number} came from {name}, a name elsewhere, by {seen.address}: such an "
                 "address is reached from within the same network only."))
 

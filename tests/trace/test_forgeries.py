@@ -31,7 +31,7 @@ _TAKEN = "by gate.univ.example.fr (Postfix) with ESMTP id 4F1B; Mon, 2 Mar 2026 
 
 
 def test_three_forgeries_in_one_message():
-    forged = one_hop("from www.other.example.com (static-9.hoster.example.net [203.0.113.9]) "
+    forged = one_hop("from www.otherbank.com (static-9.hoster.example.net [203.0.113.9]) "
                      + _TAKEN, _MADE_UP.replace("2 Mar 2026 10:00", "2 Mar 2026 12:00"))
     suspicions = found(forged)
     assert {code: hop for code, (hop, _) in suspicions.items()} == {
@@ -73,8 +73,8 @@ def test_the_same_line_where_it_fits(client):
      "said it had the address 198.51.100.1, but it had 203.0.113.9."),
 ])
 def test_a_helo_name_that_is_anothers(client, says):
-    suspicions = found(one_hop(client.decode() + " by gate.univ.example.fr (Postfix) with ESMTP "
-                               "id 4F1B; Mon, 2 Mar 2026 10:00:06 +0100"))
+    suspicions = found(one_hop(client.decode() + " " + _TAKEN).replace(
+        b"From: a@sender.example.com", b"From: My bank <service@mybank.com>"))
     assert list(suspicions) == ["helo"] and suspicions["helo"][0] == 1
     assert says in suspicions["helo"][1]
 
@@ -85,10 +85,12 @@ def test_a_helo_name_that_is_anothers(client, says):
     b"from [192.168.1.5] (static-9.hoster.example.net [203.0.113.9])",
     b"from mail.sender.example.com ([203.0.113.9])",
     b"from camera ([192.168.1.20])",
+    # Said, but neither by who has From's name nor against what the address is called.
+    b"from www.mybank.com (unknown [203.0.113.9])",
+    b"from mail.sender.co.jp (out.sender.com [203.0.113.9])",
 ])
 def test_helo_names_that_are_not_anothers(client):
-    assert found(one_hop(client.decode() + " by gate.univ.example.fr (Postfix) with ESMTP "
-                         "id 4F1B; Mon, 2 Mar 2026 10:00:06 +0100")) == {}
+    assert found(one_hop(client.decode() + " " + _TAKEN)) == {}
 
 
 def test_who_has_logged_in_may_be_called_anything():
@@ -153,7 +155,6 @@ def test_an_id_that_has_another_time(identifier, software):
     ("(mail.other.example.com [256.1.1.1])", "impossible-address"),
     ("(mail.other.example.com [0.1.2.3])", "impossible-address"),
     ("(mail.other.example.com [127.0.0.1])", "inner-address"),
-    ("(mail.other.example.com [10.1.2.3])", "inner-address"),
 ])
 def test_addresses_that_cannot_come_from_outside(client, code):
     forged = HONEST.replace(GMAIL[GMAIL.index(b"("):], client.encode()).replace(
@@ -164,12 +165,17 @@ def test_addresses_that_cannot_come_from_outside(client, code):
     assert set(suspicions) <= {code, "broken-chain"}
 
 
+@pytest.mark.parametrize("client", [
+    "from m0098419.ppops.net (localhost [127.0.0.1]) by mx0a.filter.example.com",
+    "from pc.other.example.com ([10.1.2.3]) by gate.univ.example.fr"])
+def test_inner_addresses_that_may_be_a_second_name(client):
+    line = client + " with SMTP; Mon, 2 Mar 2026 10:00:06 +0100"
+    assert found(one_hop(line)) == {} and "inner-address" in found(one_hop(line), NOTE)
+
+
 def test_private_addresses_within():
-    """Hop 7 of the honest message comes from one; an author's computer may be called anything."""
     assert report(HONEST).path.hops[6].kind == "private"
-    note = found(one_hop("from pc.other.example.com ([10.1.2.3]) by gate.univ.example.fr with "
-                         "SMTP; Mon, 2 Mar 2026 10:00:06 +0100"), NOTE)
-    assert "10.1.2.3" in note["inner-address"][1]
+    assert "inner-address" not in found(HONEST, NOTE)
 
 
 # --- whom to believe --------------------------------------------------------------------------

@@ -95,6 +95,24 @@ FORMS = {
         "<a@localhost> (single-drop)",
         {"helo": "pop.example.com", "address": "198.51.100.7", "by": "localhost",
          "protocol": "POP3", "software": "fetchmail-6.3.9", "recipient": "a@localhost"}),
+    "communigate": (
+        "from <list-admin@example.org> (CommuniGate Pro RULES 3.4) by example.net (CommuniGate Pro "
+        "RULES 3.4) with RULES id 34",
+        {"note": "list-admin@example.org", "by": "example.net",
+         "software": "CommuniGate Pro RULES 3.4", "protocol": "RULES", "id": "34"}),
+    "zmailer": (
+        'from rdns.example.com ([198.51.100.7]:40866 "EHLO helo.example.com" '
+        "rhost-flags-OK-OK-OK-OK) by vger.example.net with ESMTP id S24 (ORCPT <rfc822;a@b>)",
+        {"helo": "helo.example.com", "reverse": "rdns.example.com", "address": "198.51.100.7",
+         "by": "vger.example.net", "protocol": "ESMTP", "id": "S24", "tls": False}),
+    "gateway": (
+        "from a.example.com (198.51.100.7) by b.example.com (192.0.2.1) with IBM ESMTP SMTP "
+        "Gateway: Authorized Use Only!",
+        {"helo": "a.example.com", "address": "198.51.100.7", "by": "b.example.com",
+         "by_address": "192.0.2.1", "protocol": "ESMTP", "tls": False}),
+    "exchange-5.5": (
+        "by A with Internet Mail Service (5.5.2653.19) id <K7>",
+        {"by": "A", "protocol": "Internet Mail Service", "software": "5.5.2653.19", "id": "<K7>"}),
     "picopost": (
         "from camera ([192.168.1.20])\tby picopost with UTF8SMTPSA id 0123abcd.00000007"
         "\tfor <a@picopost>",
