@@ -32,6 +32,12 @@ FORMS = {
          "unverified": True, "by": "mx.example.net", "software": "8.14.4/8.14.4",
          "protocol": "ESMTP", "id": "q3I0", "recipient": "a@example.net", "tls": True,
          "tls_version": "TLS 1", "cipher": "DHE-RSA-AES256-SHA"}),
+    "sendmail-authenticated": (
+        "from pc (rdns.example.com [198.51.100.7]) (authenticated bits=0) by mx.example.net "
+        "(8.14.4/8.14.4) with ESMTP id q3I0",
+        {"helo": "pc", "reverse": "rdns.example.com", "address": "198.51.100.7",
+         "by": "mx.example.net", "software": "8.14.4/8.14.4", "protocol": "ESMTP", "id": "q3I0",
+         "tls": False, "authenticated": True}),
     "sendmail-submitted": (
         "(from root@localhost) by mx.example.net (8.14.4/8.14.4/Submit) id q3I0",
         {"note": "from root@localhost", "by": "mx.example.net",
@@ -148,6 +154,7 @@ def test_mail_transmission_types(protocol, smtp, tls, authenticated):
 @pytest.mark.parametrize("line, date", [
     ("from a by b (c; d) with SMTP; Mon, 2 Mar 2026 10:00:06 +0100 (CET; winter)",
      "Mon, 2 Mar 2026 10:00:06 +0100 (CET; winter)"),
+    ("from a by b (never ends; 2026-03-02T10:00:06+01:00", "2026-03-02T10:00:06+01:00"),
     ("from a; by b; Mon, 2 Mar 2026 10:00:06 +0100", "Mon, 2 Mar 2026 10:00:06 +0100"),
     ("from a by b (never ends; Mon, 2 Mar 2026 10:00:06 +0100", "Mon, 2 Mar 2026 10:00:06 +0100"),
     ("from a by b with SMTP Mon, 2 Mar 2026 10:00:06 +0100", "Mon, 2 Mar 2026 10:00:06 +0100"),
@@ -162,8 +169,9 @@ def test_where_the_date_is(line, date):
 def test_nothing_at_all_and_clauses_that_come_twice():
     assert received.parse(b"").helo is None
     assert received.parse(b"from by with id for ;").by is None
-    found = received.parse(b"from a by b for <c@d> from e by f")
+    found = received.parse(b"from a by b for <c@d> from e (g [198.51.100.7]) by f (Exim)")
     assert (found.helo, found.by, found.recipient) == ("a", "b", "c@d")
+    assert found.address is found.reverse is found.software is None
 
 
 @pytest.mark.parametrize("address, expected", [
