@@ -16,6 +16,7 @@ from host_tools import (
     logs_command,
     restore_command,
     run_command,
+    trace_command,
     user_command,
     wipe_command,
 )
@@ -39,6 +40,8 @@ COMMANDS = {
     "logs": ("show what a board's firmware says", logs_command.arguments, logs_command.run),
     "restore": ("put a backup on a board's card", restore_command.arguments, restore_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
+    "trace": ("where a message came from, and what looks forged", trace_command.arguments,
+              trace_command.run),
     "user": ("add, change, remove and list accounts", user_command.arguments, user_command.run),
     "wipe": ("remove picopost from a board", wipe_command.arguments, wipe_command.run),
 }

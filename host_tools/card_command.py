@@ -87,7 +87,7 @@ def _list(options: argparse.Namespace) -> int:
     with open_card(options.card) as card:
         names = [options.mailbox] if options.mailbox else list(_names(card))
         for name in names:
-            mailbox = _mailbox(card, name)
+            mailbox = mailbox_named(card, name)
             if not options.mailbox:
                 print(f"{printable(name)}:")
             for line in listing.lines(card, mailbox, options.all):
@@ -108,7 +108,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export(options: argparse.Namespace) -> int:
     with open_card(options.card) as card:
-        export = export_file.Export(card, _mailbox(card, options.mailbox), options.all)
+        export = export_file.Export(card, mailbox_named(card, options.mailbox), options.all)
         try:
             export.to(options.to, options.format)
         except OSError as error:
@@ -133,7 +133,7 @@ def _attachments_arguments(parser: argparse.ArgumentParser) -> None:
 def _attachments(options: argparse.Namespace) -> int:
     damaged = False
     with open_card(options.card) as card:
-        mailbox = _mailbox(card, options.mailbox)
+        mailbox = mailbox_named(card, options.mailbox)
         known = {mailbox.index.unique_id(record) for record in mailbox.index.sound_records()
                  if not record.deleted}
         unknown = set(options.message) - known
@@ -164,7 +164,7 @@ def _names(card: ImageCard | FolderCard) -> dict:
         raise CardError(f"folder `mail`: {error.strerror or error}") from error
 
 
-def _mailbox(card: ImageCard | FolderCard, name: str) -> Mailbox:
+def mailbox_named(card: ImageCard | FolderCard, name: str) -> Mailbox:
     """The mailbox of that name, which must have an index; says on stderr what the index lacks."""
     folders = _names(card)
     if name not in folders:

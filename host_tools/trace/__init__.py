@@ -1,0 +1,1 @@
+"""Where a message came from, read from its header."""
