@@ -186,26 +186,23 @@ async def _keep_time(link, server):
         await asyncio.sleep_ms(pause)
 
 
-async def _feed(dog):
-    """For ever: all tasks have had their turn."""
+async def _watch(dog, led, office, link, ready, proven):
+    """For ever, once a second: all tasks have had their turn. Once it is `ready` the LED tells how
+    it is; a minute later the start was a good one.
+    """
     dog.start()
-    while True:
-        dog.feed()
-        await asyncio.sleep_ms(limits.WATCHDOG_FEED)
-
-
-async def _show(led, office, link, proven):
-    """For ever: how it is. A minute after it began to serve the start was a good one."""
     left = limits.PROVEN_AFTER // limits.WATCHDOG_FEED
     while True:
-        if office.volume.failure:
-            led.code = status_led.NO_CARD
-        else:
-            led.code = status_led.SERVING if link.connected else status_led.NO_NETWORK
+        dog.feed()
+        if ready:
+            if office.volume.failure:
+                led.code = status_led.NO_CARD
+            else:
+                led.code = status_led.SERVING if link.connected else status_led.NO_NETWORK
+            left -= 1
+            if not left and proven:
+                proven()
         await asyncio.sleep_ms(limits.WATCHDOG_FEED)
-        left -= 1
-        if not left and proven:
-            proven()
 
 
 async def _serve(board, settings, known, led, ready, settled, proven):
@@ -214,7 +211,7 @@ async def _serve(board, settings, known, led, ready, settled, proven):
     identity = Identity.load()
     await _take_card(board, office, led)
     link = _link(board, settings)
-    tasks = [asyncio.create_task(_feed(dog))]
+    tasks = [asyncio.create_task(_watch(dog, led, office, link, ready, proven))]
     try:
         await _join(link, led)
         office.use_address(link.address)
@@ -234,8 +231,7 @@ async def _serve(board, settings, known, led, ready, settled, proven):
             settled()
         tasks += [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                   asyncio.create_task(_keep_card(board, office, led, dog)),
-                  asyncio.create_task(_keep_time(link, settings["time_server"])),
-                  asyncio.create_task(_show(led, office, link, proven))]
+                  asyncio.create_task(_keep_time(link, settings["time_server"]))]
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:

@@ -55,7 +55,7 @@ _FETCHES = 64
 _IDLE_MS = 60_000
 _SMTP, _POP3 = 25, 110
 _SETTINGS = {
-    "hostname": "xyz.com",
+    "hostname": "xyz.com", "time_server": None,  # who asks at a moment of its own
     "address": {"address": "192.168.77.9", "netmask": "255.255.255.0",
                 "gateway": "192.168.77.1", "dns": "192.168.77.1"},
 }

@@ -312,8 +312,9 @@ def test_a_loop_that_stands_still_is_reset_by_the_watchdog(deployed, tmp_path, m
     others = {"picopost/limits.mpy": recompiled("picopost/limits.py", "TIME = const(8_000)",
                                                 "TIME = const(1_000)", tmp_path),
               "picopost/appliance.mpy": recompiled(
-                  "picopost/appliance.py", "        dog.feed()\n",
-                  "        dog.feed()\n        while True:\n            pass\n", tmp_path)}
+                  "picopost/appliance.py", "        if ready:\n            if office",
+                  "        while ready:\n            pass\n"
+                  "        if ready:\n            if office", tmp_path)}
 
     def hanging(*given):
         first = build(*given)

@@ -267,10 +267,10 @@ class Session:
         file, rest = self._maildrop.open_message(number)
         shared = channel.bulk() if at_once else None
         at = file.tell()
-        shown = {}
+        subject = ""
         if self._office.log_subjects:
             try:
-                shown["subject"] = load("picopost.mime.subject").read(file, rest, block)
+                subject = load("picopost.mime.subject").read(file, rest, block)
             except MemoryError:
                 pass  # the letter is worth more than its line in the log
             file.seek(at)
@@ -363,8 +363,13 @@ class Session:
                 channel.expect_taken()
                 await asyncio.sleep_ms(0)
         self._partial = False
-        self._log("fetched", mailbox=self._mailbox.name, message=number,
-                  octets=state[mboxrd.OCTETS], lines=self._dialogue.lines, **shown)
+        octets, lines = state[mboxrd.OCTETS], self._dialogue.lines
+        if self._office.log_subjects:
+            self._log("fetched", mailbox=self._mailbox.name, message=number, octets=octets,
+                      lines=lines, subject=subject)
+        else:
+            self._log("fetched", mailbox=self._mailbox.name, message=number, octets=octets,
+                      lines=lines)
 
     async def _update(self):
         """QUIT: the deletions are on the card before the client hears +OK."""

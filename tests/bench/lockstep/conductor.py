@@ -43,7 +43,7 @@ async def _next():
         raise RuntimeError(event)
 
 
-async def _conduct():
+async def _conduct(ready):
     """In _console's place."""
     await _next()
     await asyncio.sleep_ms(_SETTLED)
