@@ -197,6 +197,8 @@ class _Drawing:
     def _text(self, x: int, text: str, most: int, anchor: str, size: int, colour: str = "#222222",
               bold: bool = False, at: int | None = None) -> None:
         """One line; its baseline is at the drawing's end so far unless `at` says where."""
+        if not text:
+            return
         weight = ' font-weight="bold"' if bold else ""
         self._parts.append(
             f'<text x="{x}" y="{self._y if at is None else at}" text-anchor="{anchor}" '
