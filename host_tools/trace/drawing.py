@@ -39,7 +39,7 @@ class _Drawing:
         self._suspected = {each.hop for each in report.suspicions
                            if each.severity == SUSPICION}
         self._broken = {each.hop for each in report.suspicions
-                        if each.code in ("broken-chain", "helo")}
+                        if each.severity == SUSPICION and each.code in ("broken-chain", "helo")}
 
     def svg(self) -> str:
         who = self._report.people
