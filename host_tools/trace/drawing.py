@@ -39,7 +39,7 @@ class _Drawing:
         self._suspected = {each.hop for each in report.suspicions
                            if each.severity == SUSPICION}
         self._broken = {each.hop for each in report.suspicions
-                        if each.code in ("broken-chain", "helo")}
+                        if each.severity == SUSPICION and each.code in ("broken-chain", "helo")}
 
     def svg(self) -> str:
         who = self._report.people
@@ -197,6 +197,8 @@ class _Drawing:
     def _text(self, x: int, text: str, most: int, anchor: str, size: int, colour: str = "#222222",
               bold: bool = False, at: int | None = None) -> None:
         """One line; its baseline is at the drawing's end so far unless `at` says where."""
+        if not text:
+            return
         weight = ' font-weight="bold"' if bold else ""
         self._parts.append(
             f'<text x="{x}" y="{self._y if at is None else at}" text-anchor="{anchor}" '

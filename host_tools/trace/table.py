@@ -28,10 +28,9 @@ def show(report: Report, stream: TextIO | None = None) -> None:
     """
     stream = stream or sys.stdout
     if stream.isatty():
-        _write(Console(file=stream, highlight=False, markup=False, emoji=False), report)
+        _write(Console(file=stream), report)
         return
-    console = Console(file=stream, width=_PLAIN_WIDTH, color_system=None, highlight=False,
-                      markup=False, emoji=False)
+    console = Console(file=stream, width=_PLAIN_WIDTH, color_system=None)
     with console.capture() as captured:
         _write(console, report)
     for line in captured.get().splitlines():
@@ -39,6 +38,7 @@ def show(report: Report, stream: TextIO | None = None) -> None:
 
 
 def _write(console: Console, report: Report) -> None:
+    # What strangers wrote is Text: in a str rich would look for markup.
     who = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _who(report):
         who.add_row(Text(name, "bold"), Text(printable(value)))
