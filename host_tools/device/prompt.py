@@ -112,6 +112,7 @@ class Prompt:
         self._hashes = False
         self._left = False
         self._alone_from = 0.0
+        self._stopped = ""  # what is to be said where it ends before it has begun
 
     def __enter__(self) -> Prompt:
         deadline = time.monotonic() + _PATIENCE
@@ -123,7 +124,7 @@ class Prompt:
                 # A board that is just starting again takes its port away and brings it back, and
                 # the system lets only root at it at first.
                 if time.monotonic() > deadline:
-                    raise UserError(str(error)) from error.__cause__
+                    raise UserError(f"{error}{self._stopped}") from error.__cause__
             time.sleep(_LOOK)
 
     def _open(self) -> None:
@@ -135,6 +136,7 @@ class Prompt:
         try:
             with self._failures("no MicroPython answers"):
                 self._transport.enter_raw_repl(soft_reset=False)
+            self._stopped = "; mail is down: unplug it and plug it in again"
             self._still_here()
         except BaseException as error:
             self._hang_up()

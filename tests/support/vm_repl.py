@@ -18,7 +18,19 @@ class Reset(BaseException):
     pass
 
 
+class Timer:
+    ONE_SHOT = 0
+
+    def __init__(self, **more):
+        pass
+
+    def deinit(self):
+        pass
+
+
 class Machine:
+    Timer = Timer
+
     @staticmethod
     def reset():
         raise Reset
