@@ -19,3 +19,12 @@ package("adafruit_wiznet5k", ("__init__.py", "adafruit_wiznet5k_dhcp.py"), base_
 module("adafruit_ticks.py", base_path=_ADAFRUIT)
 package("adafruit_wiznet5k", base_path="../firmware/lib")
 module("__future__.py", base_path="../firmware/lib")
+
+# Which firmware this is: `deploy` looks whether it is its own. MicroPython's build runs a manifest
+# in its folder.
+import sys  # noqa: E402
+
+sys.path.insert(0, "..")
+from host_tools.firmware_build import STAMP_MODULE, write_stamp  # noqa: E402
+
+module(STAMP_MODULE + ".py", base_path=str(write_stamp()))

@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     port = _port(options, usb, definition, say)
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
-        is_ours = prompt.read(version.LIST) is not None
+        in_image = _in_image(prompt)
+        is_ours = any(prompt.read(path) for path in (version.LIST, transfer.BOARD))
         if not is_ours and prompt.read(transfer.MAIN):
             choice.confirm(f"{port.device}: there is another project's main.py. Replace it?",
                            options.yes)
@@ -71,8 +72,14 @@ def run(options: argparse.Namespace) -> int:
         # A board without a firmware of ours is told what it must not do before it can do anything;
         # another one only when it has the version that knows these settings.
         changed = [] if is_ours else configuration.write()
-        with bar(console, "firmware") as progress:
-            sent = transfer.send(prompt, built, progress)
+        if not in_image and arch == firmware_build.RP2040_ARCH:
+            say("Note: loaded from its files the firmware takes more heap than this board has; "
+                "README, \"An image with the firmware in it\", says how to get one.")
+        if in_image:
+            sent = transfer.use_image(prompt, built)
+        else:
+            with bar(console, "firmware") as progress:
+                sent = transfer.send(prompt, built, progress)
         changed += configuration.write()
     say(_summary(sent, changed))
     ready = services.wait_ready(port.device, say)
@@ -125,6 +132,16 @@ def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]
         raise UserError(f"{prompt.device}: its image is for a {machine.split(' with ')[0]}, not "
                         f"for {definition['name']}")
     return definition, _ARCHITECTURES.get(mpy >> 10 & 0xF)
+
+
+def _in_image(prompt: Prompt) -> bool:
+    """Whether its image has the firmware in it. Raises UserError for another than ours."""
+    found = kind.frozen(prompt)
+    if found and found != firmware_build.stamp():
+        raise UserError(f"{prompt.device}: its image has another version of the firmware in it "
+                        f"({found}, here is {firmware_build.stamp()}): build one from this source "
+                        "(README, \"Boards\"), or deploy from that one's")
+    return bool(found)
 
 
 # --- what goes on it --------------------------------------------------------------------------

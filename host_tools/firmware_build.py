@@ -6,6 +6,7 @@ source. The Adafruit packages of `firmware/requirements.txt` go to `lib/`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -27,6 +28,7 @@ DEVICE_PACKAGES = Path(sys.prefix) / "device_packages"
 WIZNET_MODULES = ("adafruit_wiznet5k/__init__", "adafruit_wiznet5k/adafruit_wiznet5k_dhcp",
                   "adafruit_ticks")
 
+STAMP_MODULE = "picopost_stamp"
 RP2040_ARCH = "armv6m"
 _VM_ARCH = {"x86_64": "x64", "AMD64": "x64"}
 
@@ -101,12 +103,32 @@ def build(target: Path, arch: str | None, with_wiznet: bool = True) -> Path:
     return target
 
 
+def stamp() -> str:
+    """Of the firmware's source, main.py aside: hex digits that another firmware has not."""
+    digest = hashlib.sha256()
+    for source, inside in device_files():
+        content = source.read_bytes()
+        digest.update(f"{inside} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def write_stamp() -> Path:
+    """A folder with the module `picopost_stamp`, which says in an image which firmware it has."""
+    folder = BUILD / "firmware" / "stamp"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / (STAMP_MODULE + ".py")).write_text(f"STAMP = {stamp()!r}\n")
+    return folder
+
+
 def rom_image(tree: Path) -> Path:
-    """`tree` as a file system of MicroPython's VfsRom, beside it: what is imported from there runs
-    where it lies.
+    """`tree` as a file system of MicroPython's VfsRom, beside it, and its stamp: what is imported
+    from there runs where it lies.
     """
     writer = VfsRomWriter()
     _add_folder(writer, tree)
+    compiled = tree.parent / "stamp" / (STAMP_MODULE + ".mpy")
+    compile_file(write_stamp() / (STAMP_MODULE + ".py"), compiled, None, STAMP_MODULE + ".py")
+    writer.mkfile(compiled.name, compiled.read_bytes())
     content = writer.finalise()
     image = tree.with_suffix(".romfs")
     if not image.exists() or image.read_bytes() != content:

@@ -125,8 +125,8 @@ def _check_engine(options: argparse.Namespace, definition: dict) -> None:
     """UserError unless this engine can run this board with what it was given."""
     if options.usb and (options.user or options.settings or options.main):
         raise UserError("with --usb the board is told its users and settings by `deploy`")
-    if options.in_place and (options.usb or options.engine != "vm"):
-        raise UserError("--in-place is for the VM, without --usb")
+    if options.in_place and options.engine != "vm":
+        raise UserError("--in-place is for the VM")
     if options.engine == "vm":
         if options.image:
             raise UserError("--image is for --engine rp2040")

@@ -29,16 +29,37 @@ def facts(prompt: Prompt) -> tuple[str, str, int, str]:
     return name, ".".join(map(str, numbers)), mpy, machine
 
 
+_FROZEN = """
+import sys
+def _frozen():
+    kept = sys.path[:]
+    sys.path[:] = [path for path in kept if path in (".frozen", "/rom")]
+    try:
+        import picopost_stamp
+        return picopost_stamp.STAMP
+    except ImportError:
+        return ""
+    finally:
+        sys.path[:] = kept
+"""
+
+
+def frozen(prompt: Prompt) -> str:
+    """The stamp of the firmware in the board's image (boards/manifest.py), "" where there is none.
+    """
+    prompt.run(_FROZEN, "its image could not be looked at")
+    return str(prompt.value("_frozen()", "its image could not be looked at"))
+
+
 def known(prompt: Prompt, machine: str) -> str:
     """The name of a board: what it was the last time, or the one that its image is for. Raises
     UserError where that leaves more than one."""
     listed = version.listed(prompt.read(version.LIST) or b"")
-    if "board.json" in listed:
-        content = prompt.read(f"{version.FOLDER}/{listed['board.json']}")
-        try:
-            return json.loads(content or b"")["name"]
-        except (ValueError, KeyError, TypeError):
-            pass  # damaged: its image may say it
+    path = f"{version.FOLDER}/{listed['board.json']}" if "board.json" in listed else "board.json"
+    try:
+        return json.loads(prompt.read(path) or b"")["name"]
+    except (ValueError, KeyError, TypeError):
+        pass  # not there, or damaged: its image may say it
     may_be = MACHINES.get(machine, ())
     if len(may_be) != 1:
         raise UserError(f"{prompt.device}: which board is it ({machine})? BOARD="

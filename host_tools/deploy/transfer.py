@@ -10,6 +10,7 @@ from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
 MAIN = "main.py"
+BOARD = "board.json"
 FAULT = "fault.txt"
 # What a file takes of the flash, where littlefs has blocks of 4 KB.
 _BLOCK = 4096
@@ -77,6 +78,27 @@ def send(prompt: Prompt, version: Version, progress: Callable[[int, int], None])
         if name not in wanted:
             prompt.remove(f"{FOLDER}/{name}")
             sent.removed += 1
+    return sent
+
+
+def use_image(prompt: Prompt, version: Version) -> Sent:
+    """Make the firmware in the board's image what it starts: only `main.py` and the board's
+    definition are beside it. Files of a version by content would come before it, and go. Raises
+    UserError.
+    """
+    sent = Sent()
+    for path, content in ((BOARD, version.files[BOARD]), (MAIN, version.main)):
+        if prompt.read(path) != content:
+            prompt.put(path, content, path + ".new")
+            sent.files += 1
+            sent.octets += len(content)
+    prompt.run(_LOOK, "its flash could not be looked at")
+    for path in (LIST, FAULT):
+        if prompt.read(path) is not None:
+            prompt.remove(path)
+    for name in prompt.value(f"_names({FOLDER!r})", "its flash could not be looked at") or ():
+        prompt.remove(f"{FOLDER}/{name}")
+        sent.removed += 1
     return sent
 
 

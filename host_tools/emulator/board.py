@@ -149,6 +149,10 @@ class EmulatedBoard:
         if self._usb:
             script = _USB_SCRIPT
             flash = {"PICOPOST_FLASH": str(self.flash.resolve())}
+            if self._in_place:
+                _, more, image = in_place(firmware_build.build_for_vm(), script)
+                heap_kib += more
+                flash.update(image)
         else:
             tree = firmware_build.build_for_vm()
             script = self._main or tree / "main.py"

@@ -19,13 +19,15 @@ ANSWERS = {"hostname": "xyz.com", "wifi": {"ssid": "home", "password": "wpa secr
 class UsbBoard(Appliance):
     """`run --usb` in a process of its own; its flash and card outlive it, in `folder`."""
 
-    def __init__(self, folder: Path, board: str = "pico_w", unplug_after: int | None = None):
+    def __init__(self, folder: Path, board: str = "pico_w", unplug_after: int | None = None,
+                 more: tuple[str, ...] = ()):
         self.board = board
         self.folder = folder
         self.usb = folder / "usb"
         self.hostname = ANSWERS["hostname"]
         self.users = {ANSWERS["user"]["name"]: ANSWERS["user"]["password"]}
-        more = ["--unplug-after", str(unplug_after)] if unplug_after is not None else []
+        if unplug_after is not None:
+            more += ("--unplug-after", str(unplug_after))
         self._start(["--board", board, "--card", str(folder / "card.img"),
                      "--usb", str(self.usb), *more])
 

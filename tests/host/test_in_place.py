@@ -49,7 +49,7 @@ def test_code_takes_less_and_the_heap_is_as_large(tmp_path):
 
 
 @pytest.mark.parametrize("options, refused", [
-    ({"usb": "folder"}, True), ({"engine": "rp2040"}, True), ({}, False)])
+    ({"usb": "folder"}, False), ({"engine": "rp2040"}, True), ({}, False)])
 def test_where_it_is_for(options, refused):
     given = SimpleNamespace(**{"in_place": True, "engine": "vm", "usb": None, "user": [],
                                "settings": [], "main": None, "image": None, **options})

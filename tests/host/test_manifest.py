@@ -39,14 +39,18 @@ class Manifest:
 
 
 @pytest.fixture
-def manifest():
+def manifest(monkeypatch):
+    monkeypatch.chdir(_MANIFEST.parent)  # where MicroPython's build runs it
     return Manifest(_MANIFEST.read_text())
 
 
 def test_it_freezes_the_firmware_and_nothing_else(manifest):
     wanted = sorted((inside.removeprefix("lib/") + ".py", os.path.realpath(source))
                     for source, inside in firmware_build.device_files())
-    assert sorted((name, os.path.realpath(file)) for file, name in manifest.frozen) == wanted
+    found = {name: file for file, name in manifest.frozen}
+    # And beside it what says which it is.
+    assert firmware_build.stamp() in found.pop("picopost_stamp.py").read_text()
+    assert sorted((name, os.path.realpath(file)) for name, file in found.items()) == wanted
     # And what the board's own image has: its file system, asyncio, and the networking bundle.
     assert manifest.included == [_BOARD]
 
