@@ -55,9 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="a setting, e.g. 'hostname=\"xyz.com\"', may be repeated")
     parser.add_argument("--heap", metavar="KIB", default=None,
                         help="heap as `heapsize` writes it, e.g. 96wK (default: the board's)")
-    parser.add_argument("--in-place", action="store_true",
-                        help="the firmware is in the board's image, as boards/manifest.py builds "
-                             "it, and takes less of the heap")
+    parser.add_argument("--in-place", action=argparse.BooleanOptionalAction, default=None,
+                        help="the firmware is in the board's image, where its code takes no heap "
+                             "(default, but for --usb: there it is what `deploy` brings)")
     parser.add_argument("--json", action="store_true", help="one JSON object per event")
     parser.add_argument("--usb", type=Path, metavar="FOLDER",
                         help="a board as it is bought, its USB port in this folder: for `deploy "
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
             usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
                                   options.port_offset, heap_kib, main, usb,
-                                  options.in_place)
+                                  not usb if options.in_place is None else options.in_place)
         try:
             board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
