@@ -332,7 +332,7 @@ def test_heap_is_short(lwip):
     bound = lwip.vm.eval("limits.TLS_SESSIONS")
     assert lwip.vm.eval("wrapped()") == (bound, f"all {bound} TLS sessions are in use")
     before = lwip.vm.eval("memory()")
-    lwip.vm.exec("hold = fill_heap(2_000)")
+    lwip.vm.exec("hold = fill_heap(3_500)")
     full = lwip.vm.eval("memory()")
     for _ in range(3):
         assert lwip.vm.eval("wrapped()") == (0, "the heap has no room for a TLS session")
