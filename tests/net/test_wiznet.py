@@ -649,3 +649,16 @@ def test_close_ends_everything(up):
     with client, pytest.raises(ConnectionResetError):
         client.recv(1)
     until(lambda: _statuses(up) == {Status.SOCK_CLOSED}, "the closed sockets")
+
+
+def test_a_question_while_dhcp_never_ends(bench, up):
+    """A lease that nobody extends has the socket; who asks for something else is not kept."""
+    bench.vm.exec("""
+class Searching:
+    def busy(self):
+        return True
+    def step(self):
+        return False
+link._lease = Searching()
+""")
+    assert bench.vm.eval("asyncio.run(link.exchange('192.168.77.1', 123, b'x', 50))") is None

@@ -138,8 +138,9 @@ class Link:
         None. OSError when it cannot be sent. The socket is DHCP's, which has to wait meanwhile.
         """
         chip = self.chip
-        while self._lease and self._lease.busy():
-            await asyncio.sleep_ms(_CHECK)
+        lease = self._lease
+        if lease and not await self._until(lambda: not lease.busy(), timeout):
+            return None
         self._asking = True
         try:
             chip.send_datagram(_DATAGRAMS, port, _octets(address), port, message)
