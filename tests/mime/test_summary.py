@@ -88,6 +88,13 @@ def test_the_first_line(vm, letter, text):
     assert told(letter)[1] == ""
 
 
+def test_a_text_is_looked_for_so_far_and_no_further():
+    """Behind a style sheet as long as office programs write them; not behind any."""
+    page = b"Content-Type: text/html\n\n<style>" + b"a{b:c}\n" * 8000 + b"%s</style><p>text"
+    assert told(page % b"")[3] == "text"
+    assert told(page % (b"a{b:c}\n" * 3000))[3] == ""
+
+
 def test_attachments_are_bounded():
     part = b"--x\nContent-Type: a/b\n\n1\n"
     found = told(b"Content-Type: multipart/mixed; boundary=x\n\n" + part * 20)
