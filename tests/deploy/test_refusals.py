@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -18,14 +19,19 @@ from host_tools.firmware_build import ROOT
 from tests.deploy.usb_board import UsbBoard
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory):
+@contextlib.contextmanager
+def bare_board(folder):
     """A Pico W with nothing but MicroPython on its flash."""
-    folder = tmp_path_factory.mktemp("bare")
     (folder / "usb").mkdir()
     (folder / "usb" / "flash.img").write_bytes(b"\xff" * (300 << 10))
     with UsbBoard(folder) as board:
         board.wait_for("console", text="MicroPython on an emulated board")
+        yield board
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    with bare_board(tmp_path_factory.mktemp("bare")) as board:
         yield board
 
 
@@ -63,10 +69,12 @@ def test_the_image_of_another_board(bare, monkeypatch):
     assert "its image is for a W5500-EVB-Pico, not for pico_w" in refused(bare)
 
 
-def test_a_port_that_another_program_has(bare):
-    with serial.Serial(os.path.realpath(bare.port), exclusive=True):
-        assert "another program has it" in refused(bare)
-    assert "there is no port" in refused(bare, port="/nowhere", usb=None)
+def test_a_port_that_another_program_has(tmp_path):
+    # A board of its own: one that was at its prompt is resetting, and has no port meanwhile.
+    with bare_board(tmp_path) as board:
+        with serial.Serial(os.path.realpath(board.port), exclusive=True):
+            assert "another program has it" in refused(board)
+        assert "there is no port" in refused(board, port="/nowhere", usb=None)
 
 
 @pytest.mark.parametrize("given, words", [
