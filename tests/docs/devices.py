@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -36,8 +37,10 @@ def known_certificates() -> ssl.SSLContext:
 def old_tls() -> ssl.SSLContext:
     """A device from before TLS 1.2."""
     context = any_certificate()
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("DEFAULT@SECLEVEL=0")
     return context
 

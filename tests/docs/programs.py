@@ -97,9 +97,14 @@ def computer(appliance: Appliance, msmtprc: str = "") -> Iterator[Computer]:
 
 # --- cron -----------------------------------------------------------------------------------
 
+def crontab() -> str:
+    """The page's."""
+    return _CRON.section(PLAIN)["crontab -e"]
+
+
 def mailto() -> str:
     """To whom the page's crontab sends."""
-    return _CRON.section(PLAIN)["crontab -e"].split("\n", 1)[0].removeprefix("MAILTO=")
+    return crontab().split("\n", 1)[0].removeprefix("MAILTO=")
 
 
 def cron_test(appliance: Appliance) -> None:
@@ -141,24 +146,29 @@ APC_MAIL, APC_CONFIG = "/usr/local/sbin/apc-mail", "/etc/apcupsd/config"
 
 
 @contextmanager
-def _with_nut(appliance: Appliance) -> Iterator[Computer]:
+def with_nut(appliance: Appliance) -> Iterator[Computer]:
     with computer(appliance) as linux:
         linux.place(NOTIFY, _UPS.section(NUT)[NOTIFY])
         yield linux
 
 
+def upsmon() -> str:
+    """The page's lines for its configuration."""
+    return _UPS.section(NUT)[UPSMON]
+
+
 def nut_test(appliance: Appliance) -> None:
-    with _with_nut(appliance) as linux:
+    with with_nut(appliance) as linux:
         linux.run(_UPS.section(NUT)["sh"])
 
 
 def upsmon_notifies(appliance: Appliance) -> None:
     """As upsmon does (upsmon(8), "NOTIFY EVENTS"), where the page's lines say EXEC."""
-    lines = [line.split() for line in _UPS.section(NUT)[UPSMON].splitlines()]
+    lines = [line.split() for line in upsmon().splitlines()]
     command, = (words[1] for words in lines if words[0] == "NOTIFYCMD")
     flags = {words[1]: words[2].split("+") for words in lines if words[0] == "NOTIFYFLAG"}
     assert all("EXEC" in flag for flag in flags.values())
-    with _with_nut(appliance) as linux:
+    with with_nut(appliance) as linux:
         linux.run(f'{command} "UPS ups@localhost on battery"', UPSNAME="ups@localhost",
                   NOTIFYTYPE="ONBATT")
 
