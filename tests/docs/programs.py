@@ -25,15 +25,16 @@ SENDMAIL = "/usr/sbin/sendmail"
 # Sections of the pages.
 PLAIN, TLS = "On the computer", "With a login and TLS"
 APCUPSD, NUT = "On a Linux computer: apcupsd", "On a Linux computer: NUT"
-# Where packages are unpacked that are not to be installed, as daemons: `dpkg-deb -x`.
+# Where the packages of daemons are unpacked (`dpkg-deb -x`) and not installed: see .ci/run.
 _UNPACKED = os.environ.get("PICOPOST_UNPACKED", "")
 
 
 def packaged(path: str, package: str) -> str:
     """The file of a Debian package, installed or unpacked. Without it the test is skipped."""
     for root in ("", _UNPACKED):
-        if os.path.exists(root + path):
-            return root + path
+        for place in (root + path, f"{root}/usr{path}"):
+            if os.path.exists(place):
+                return place
     if _UNPACKED:
         pytest.fail(f"{_UNPACKED} has no {path}")
     pytest.skip(f"install or unpack Debian's package {package}")
