@@ -7,6 +7,7 @@ What stands for the reader's own is the same on each page. It is replaced here, 
     port 25, ...    in a file or a table        the appliance's outside port
     PASSWORD        alice's                     the test's
     FINGERPRINT     of picopost's certificate   the appliance's
+    /home/alice     her folder                  the test's
     /usr/..., ...   where a file lies           where the test puts it
 """
 
@@ -23,7 +24,7 @@ DOCS = ROOT / "docs"
 HOSTNAME = "picopost"
 USERS = {"alice": "wm4k-9xtc"}
 _HOST, _PICOPOST, _DEVICE = "127.0.0.1", "192.168.1.10", "192.168.1.20"
-_PORT = re.compile(r"(?<=port)(:? +)(%s)\b" % "|".join(str(port) for port in PORTS))
+_PORT = re.compile(r"(port[:= ]+|%s:)(%s)\b" % (_HOST, "|".join(str(port) for port in PORTS)))
 # (page, section, name) of the blocks that somebody asked for.
 asked: set[tuple[str, str, str]] = set()
 # Sections of a page.

@@ -72,8 +72,8 @@ def test_upsmon(appliance):
     libraries = Path(upsmon).parents[1] / "x86_64-linux-gnu"
     with programs.with_nut(appliance) as linux:
         config = linux.folder / "upsmon.conf"
-        config.write_text("MONITOR ups@127.0.0.1:1 1 monitor secret secondary\n"
-                          f'MINSUPPLIES 1\nSHUTDOWNCMD "/bin/false"\n{linux.here(programs.upsmon())}')
+        config.write_text("MONITOR ups@127.0.0.1:1 1 monitor secret secondary\nMINSUPPLIES 1\n"
+                          'SHUTDOWNCMD "/bin/false"\n' + linux.here(programs.upsmon()))
         config.chmod(0o600)
         folder = str(linux.folder)
         with _running([upsmon, "-F", "-p"], LD_LIBRARY_PATH=str(libraries), NUT_CONFPATH=folder,

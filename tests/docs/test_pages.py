@@ -40,6 +40,11 @@ def test_its_links_lead_somewhere(name):
         assert not anchor or anchor in _anchors(path.read_text(encoding="utf-8")), link
 
 
+def test_each_page_has_its_test():
+    """A page of another kind would go untested."""
+    assert ALL.keys() - PAGES.keys() == {"mail_programs"}
+
+
 def test_readmes_links_to_pages_lead_somewhere():
     links = re.findall(r"\]\((docs/[^)#]+)(?:#[^)]*)?\)", README)
     assert links and all((ROOT / link).is_file() for link in links)
@@ -63,16 +68,16 @@ def test_all_code_is_fenced(name):
 
 
 def test_no_exercise_is_left_over():
-    blocks = {(block.page, block.section, block.name) for page in ALL.values()
+    blocks = {(block.page, block.section, block.name) for page in PAGES.values()
               for block in _others(page)}
     assert programs.FILES.keys() | devices.SETTINGS.keys() <= blocks
 
 
-@pytest.mark.parametrize("block", [block for page in ALL.values() for block in _others(page)],
+@pytest.mark.parametrize("block", [block for page in PAGES.values() for block in _others(page)],
                          ids=str)
 def test_a_block_does_what_the_page_says(appliance, with_settings, block):
     """Settings, files and commands beside those of faults and test messages, which are
-    test_devices.py's.
+    test_devices.py's; those of the page about mail programs are test_mail_programs.py's.
     """
     key = block.page, block.section, block.name
     if block.name == "json":
