@@ -6,7 +6,7 @@ import smtplib
 import socket
 import ssl
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from tests.docs import pages
@@ -180,6 +180,17 @@ def crowd(device: Device, appliance: Appliance, way: Way, idle: int) -> None:
             assert other.recv(1000).startswith(b"220 ")
             stack.callback(_quit, other)
         device.send(appliance, way)
+
+
+def tls_unasked(appliance: Appliance, port: int) -> None:
+    """TLS from the first octet, and patience until the other side ends it."""
+    hello = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        any_certificate().wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
+    with socket.create_connection((_HOST, appliance.ports[port]), _PATIENCE) as connection:
+        connection.sendall(hello.read())
+        while connection.recv(1000):
+            pass
 
 
 def _quit(connection: socket.socket) -> None:

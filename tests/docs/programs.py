@@ -132,6 +132,11 @@ def msmtp_in_tls(appliance: Appliance) -> None:
     _msmtp(appliance, _CRON.section(TLS)[MSMTPRC])
 
 
+def msmtp_at_465(appliance: Appliance) -> None:
+    text = _CRON.section(TLS)[MSMTPRC].replace("port 587", "port 465")
+    _msmtp(appliance, text.replace("tls_starttls on", "tls_starttls off"))
+
+
 def msmtp_without_fingerprint(appliance: Appliance) -> None:
     _msmtp(appliance, _CRON.section(TLS)[MSMTPRC].replace("tls_fingerprint FINGERPRINT", ""))
 
@@ -287,6 +292,11 @@ def home_assistant(appliance: Appliance) -> None:
 
 def home_assistant_in_tls(appliance: Appliance) -> None:
     home_assistant_sends(appliance, notifier(appliance, TLS))
+
+
+def home_assistant_at_465(appliance: Appliance) -> None:
+    config = {**notifier(appliance, TLS), "port": appliance.ports[465], "encryption": "tls"}
+    home_assistant_sends(appliance, config)
 
 
 def home_assistant_verifies(appliance: Appliance) -> None:

@@ -60,6 +60,7 @@ def test_cron(appliance):
         with _running([unshare, "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _CRON],
                       CRON=cron, CRONTAB=str(crontab), SENDMAIL=sendmail):
             appliance.wait_for("accepted", mailbox="alice", sender="linux@picopost.local")
+            appliance.wait_for("closed", service="smtp")
     letter, = collect(appliance)
     assert b"X-Cron-Env: <MAILTO=alice@picopost.local>\r\n" in letter
     assert re.search(rb"\r\nSubject: Cron <root@\S+> df -h /\r\n", letter)
@@ -79,6 +80,7 @@ def test_upsmon(appliance):
         with _running([upsmon, "-F", "-p"], LD_LIBRARY_PATH=str(libraries), NUT_CONFPATH=folder,
                       NUT_STATEPATH=folder, NUT_ALTPIDPATH=folder):
             appliance.wait_for("accepted", mailbox="alice", sender="linux@picopost.local")
+            appliance.wait_for("closed", service="smtp")
     letter, = collect(appliance)
     assert b"\r\nSubject: UPS ups@127.0.0.1:1: COMMBAD\r\n" in letter
     assert letter.endswith(b"\r\n\r\nCommunications with UPS ups@127.0.0.1:1 lost\r\n")

@@ -51,7 +51,8 @@ FAULTS = {
         Fault(_sends("printer", Way(25), recipient="alice@example.com"),
               _sends("printer", Way(25))),
     ("printer", "SSL is on, the port is 25"):
-        Fault(_sends("printer", Way(25, TLS, _LOGIN)), _sends("printer", Way(465, TLS, _LOGIN))),
+        Fault(lambda appliance: devices.tls_unasked(appliance, 25),
+              _sends("printer", Way(465, TLS, _LOGIN))),
     ("nas", "It does not accept the certificate"):
         Fault(_sends("nas", Way(587, STARTTLS, _LOGIN), tls=devices.known_certificates()),
               _sends("nas", Way(25))),
@@ -63,7 +64,7 @@ FAULTS = {
         Fault(_sends("camera", Way(25, login=("admin", "12345"))),
               _sends("camera", Way(25, login=_LOGIN))),
     ("camera", "SSL is off, the port is 465"):
-        Fault(_sends("camera", Way(465), impatient=2), _sends("camera", Way(25))),
+        Fault(_sends("camera", Way(465), impatient=3), _sends("camera", Way(25))),
     ("camera", "A recorder with many cameras"): Fault(_crowd),
     ("ups", "Mail for root"): Fault(programs.apcupsd_without_configuration),
     ("ups", "The card wants a certificate that somebody signed"):
@@ -155,10 +156,18 @@ def test_a_fault_and_its_cure(appliance, with_settings, name, title):
         assert [event["event"] for event in events] == ["accepted"]
 
 
+@pytest.mark.parametrize("act", [programs.msmtp_at_465, programs.home_assistant_at_465])
+def test_what_a_sentence_says_of_port_465(appliance, act):
+    happened(appliance, lambda: act(appliance))
+    letter, = collect(appliance)
+    assert b" with ESMTPSA id " in letter
+
+
 def test_a_device_that_trusts_the_certificate_checks_it(appliance):
     """The faults about certificates are about nothing else."""
     device = devices.typed(PAGES["nas"]).told(
         tls=ssl.create_default_context(cadata=appliance.certificate()))
     device.tls.check_hostname = False
-    device.send(appliance, devices.secret(Way(587, STARTTLS, _LOGIN), appliance))
+    way = devices.secret(Way(587, STARTTLS, _LOGIN), appliance)
+    happened(appliance, lambda: device.send(appliance, way))
     assert len(collect(appliance)) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.docs import devices, fetching, pages
-from tests.docs.conftest import collect
+from tests.docs.conftest import collect, happened
 
 _SUBJECT = b"Subject: the washing machine is done"
 
@@ -15,7 +15,7 @@ def letter(appliance):
     """One waits for alice, and is gone afterwards."""
     device = devices.DEVICES["nas"].told(sender=devices.ALICE,
                                          letter=_SUBJECT + b"\r\n\r\ntext\r\n")
-    device.send(appliance, devices.Way(25))
+    happened(appliance, lambda: device.send(appliance, devices.Way(25)))
     yield
     collect(appliance)
 
