@@ -13,6 +13,8 @@ from tests.support.appliance import ROOT
 
 ALL = pages.read()
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def _others(page: pages.Page) -> list[pages.Block]:
     """Its blocks outside of faults and the test message."""
     return [block for section in page.sections for block in section.blocks
