@@ -17,7 +17,7 @@ from tests.e2e import clients
 from tests.support.appliance import Appliance
 
 PAGE = pages.read()["mail_programs"]
-_MBOX, _PEM = "picopost.mbox", "picopost.pem"
+_MBOX = "picopost.mbox"
 _CERTIFICATE = "The certificate as a file"
 
 

@@ -21,7 +21,7 @@ from tests.support.appliance import Appliance
 
 _PAGES = pages.read()
 _CRON, _UPS, _HOME = (_PAGES[name] for name in ("cron", "ups", "home_assistant"))
-SENDMAIL = "/usr/sbin/sendmail"
+SENDMAIL, MSMTPRC = "/usr/sbin/sendmail", "/etc/msmtprc"
 # Sections of the pages.
 PLAIN, TLS = "On the computer", "With a login and TLS"
 APCUPSD, NUT = "On a Linux computer: apcupsd", "On a Linux computer: NUT"
@@ -69,7 +69,7 @@ class Computer:
         return pages.here(text, self._appliance)
 
     def run(self, command: str, stdin: str = "", **environment: str) -> str:
-        """What a shell prints for it; AssertionError unless it ends with 0."""
+        """What a shell prints for it; OSError unless it ends with 0."""
         done = subprocess.run(["sh", "-c", self.here(command)], cwd=self.folder, text=True,
                               env={**clients.environment(self.folder), **environment},
                               input=stdin, capture_output=True, timeout=clients.PATIENCE)
@@ -84,9 +84,6 @@ class Computer:
                  "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"
                  "Content-Transfer-Encoding: 8bit\nX-Cron-Env: <SHELL=/bin/sh>\n"
                  "X-Cron-Env: <LOGNAME=root>\n\n.\n/dev/sda1  20G  19G  1G  95% /\n")
-
-
-MSMTPRC = "/etc/msmtprc"
 
 
 @contextmanager
