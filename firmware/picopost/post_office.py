@@ -33,8 +33,9 @@ class PostOffice:
         self._rules = settings["mailboxes"]
         self.log_subjects = settings["log_subjects"]
         self.accounts = known
-        self._root = root
+        self.root = root
         self.volume = None
+        self.no_card = ""  # why there is none in service
         self._mailboxes = {}
 
     def open(self):
@@ -44,7 +45,7 @@ class PostOffice:
         OSError when the card fails.
         """
         volume = self.volume
-        top = self._root + "/mail"
+        top = self.root + "/mail"
         volume.structural += 1
         try:
             os.mkdir(top)
@@ -153,7 +154,7 @@ class PostOffice:
                 self.rule(name, "max_messages") or limits.MAX_MESSAGES, limits.MAX_MESSAGES):
             return replies.MAILBOX_FULL
         try:
-            state = os.statvfs(self._root)
+            state = os.statvfs(self.root)
         except OSError:
             return replies.LOCAL_ERROR
         if state[0] * state[3] < size + limits.MIN_FREE:

@@ -63,6 +63,7 @@ class Part:
 PARTS = (
     Part("event log, limits, clock, watchdog, LED",
          ("event_log", "limits", "clock", "watchdog", "status_led")),
+    Part("what is typed at the console", ("keyboard",)),
     Part("accounts and policy", ("accounts", "sasl", "listener", "policy", "net.failures")),
     Part("store", ("store.sd_card", "store.sd_identify", "store.volume", "store.mailbox",
                    "store.delivery", "store.maildrop", "post_office")),
@@ -82,6 +83,8 @@ PARTS = (
     Part("the time, by SNTP", ("net.sntp",), "sometimes"),
     Part("delivery reports", ("smtp.report",), "sometimes"),
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
+    Part("a command at the console", ("console.status", "console.users", "console.recent"),
+         "sometimes"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
@@ -326,7 +329,9 @@ def total(definition: dict, of: dict[str, Cost], start: dict[str, Made], each: d
     """`of` the build of 32 bits."""
     parts = parts_of(definition["link"])
     letters = max(cost.board for name, cost in each.items() if "letter" in name)
-    shared = each[SHARED].board if SHARED in each else 0
+    # The VM's sockets profit from the buffer that sessions share; lwIP's on a board do not, so there
+    # it is never made, but what lwIP is asked for room with (net/lwip_memory.py).
+    shared = limits.LWIP_QUESTION if SHARED in each else 0
     moment = max(of[part.name].takes for part in parts if part.when == "sometimes")
     return Sum(definition["heap_kib"] << 10,
                resident(of, parts) + (native_more() if way == LOOSE else 0),
