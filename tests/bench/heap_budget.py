@@ -329,8 +329,8 @@ def total(definition: dict, of: dict[str, Cost], start: dict[str, Made], each: d
     """`of` the build of 32 bits."""
     parts = parts_of(definition["link"])
     letters = max(cost.board for name, cost in each.items() if "letter" in name)
-    # The VM's sockets profit from the buffer that sessions share; lwIP's on a board do not, so there
-    # it is never made, but what lwIP is asked for room with (net/lwip_memory.py).
+    # The VM's sockets profit from the buffer that sessions share, lwIP's on a board do not: it is
+    # never made there, but what lwIP is asked for room with (net/lwip_memory.py).
     shared = limits.LWIP_QUESTION if SHARED in each else 0
     moment = max(of[part.name].takes for part in parts if part.when == "sometimes")
     return Sum(definition["heap_kib"] << 10,
