@@ -192,14 +192,15 @@ class PostOffice:
     async def _expire(self, name):
         try:
             mailbox = self.mailbox(name)
-            dropped = await load("picopost.store.retention").expire(mailbox, self, self._pause)
+            dropped = await load("picopost.store.retention").expire(mailbox, self, self.pause)
             if dropped:
                 event_log.log("expired", mailbox=name, messages=dropped)
                 await self._sweep(mailbox)
         except OSError as error:
             event_log.log("card_fault", mailbox=name, error=str(error))
 
-    async def _pause(self):
+    async def pause(self):
+        """Let others run until the card takes commands."""
         await self.ready()
         await asyncio.sleep_ms(0)
 
@@ -230,7 +231,7 @@ class PostOffice:
         steps = mailbox.sweep()
         try:
             for _ in steps:
-                await self._pause()
+                await self.pause()
         except OSError as error:  # the next start does it again
             if self._mailboxes.get(mailbox.name) is mailbox:  # and was not closed meanwhile
                 event_log.log("card_fault", mailbox=mailbox.name, error=str(error))

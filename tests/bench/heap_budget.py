@@ -47,8 +47,8 @@ _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxr
 @dataclass(frozen=True)
 class Part:
     """`modules` below picopost, or main.py, and what they import. Loaded for good, or `when`: at
-    the "start", "sometimes" while it serves, "if wanted" by a setting that is off as it comes, or
-    "never" by the appliance itself. `link`: only boards with this one have it."""
+    the "start", "sometimes" while it serves, "with room" that the heap has beside all its work, "if
+    wanted" by a setting that is off as it comes, or "never" by the appliance itself. `link`: only boards with this one have it."""
 
     name: str
     modules: tuple[str, ...]
@@ -85,6 +85,10 @@ PARTS = (
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
     Part("a command at the console", ("console.status", "console.users", "console.recent"),
          "sometimes"),
+    Part("a letter at the console", ("console.mail", "console.heading", "console.letter",
+                                     "console.attachment", "mime.charset_tables", "mime.html_text",
+                                     "mime.html_entities", "mime.base64", "mime.quoted_printable",
+                                     "mime.uuencode"), "with room"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
