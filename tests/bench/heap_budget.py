@@ -48,7 +48,8 @@ _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxr
 class Part:
     """`modules` below picopost, or main.py, and what they import. Loaded for good, or `when`: at
     the "start", "sometimes" while it serves, "with room" that the heap has beside all its work, "if
-    wanted" by a setting that is off as it comes, or "never" by the appliance itself. `link`: only boards with this one have it."""
+    wanted" by a setting that is off as it comes, or "never" by the appliance itself. `link`: only
+    boards with this one have it."""
 
     name: str
     modules: tuple[str, ...]
