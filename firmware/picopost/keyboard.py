@@ -61,6 +61,10 @@ def _edit(key):
         if typed:
             event_log.typed = typed[:-1]
             sys.stdout.write(b"\x08 \x08")
+    elif key == b"\x15":  # Ctrl-U: programs do not know what was typed before them
+        if typed:
+            event_log.typed = b""
+            sys.stdout.write(b"\n")
     elif b" " <= key < b"\x7f" and len(typed) < limits.CONSOLE_LINE:
         event_log.typed = typed + key
         sys.stdout.write(key)

@@ -59,6 +59,7 @@ async def answer(out, words, parts):
         drop.delete(number)
         deleted = await drop.commit(office.pause)
         event_log.log("deleted", service="console", mailbox=name, messages=deleted)
+        await out.text("deleted")
     finally:
         drop.close()
         mailbox.in_use = False
