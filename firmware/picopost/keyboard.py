@@ -85,9 +85,11 @@ async def _obey(command, parts):
         why = "fault"
         event_log.fault("fault", error, service="console")
     finally:
-        # MIME's too, unless somebody else has them: who still refers to what is in one keeps that.
+        # MIME's too: who else is using one keeps what it refers to. Native code from a file is in
+        # the heap for good (MicroPython's persistentcode.c keeps a list of it): once is enough.
         for name in sorted(sys.modules, reverse=True):  # the children first
-            if name.startswith("picopost.console") or name.startswith("picopost.mime"):
+            if (name.startswith("picopost.console") or name.startswith("picopost.mime.")
+                    and not name.endswith("_viper")):
                 unload(name)
     fields = {"command": command}
     if why:
