@@ -56,10 +56,11 @@ class Typist:
         return [line[2:] for line in lines if line.startswith("| ")]
 
     def said(self, command: str) -> list[dict]:
-        """The events of an answer that nothing is wrong with."""
+        """The parts of `status`, when nothing is wrong."""
         lines, end = self.ask(command)
         assert "why" not in end, end
-        return [event for event in map(events.parse, lines) if event]
+        return [event for event in map(events.parse, lines)
+                if event and event["event"] == "status"]
 
     def why(self, command: str) -> str:
         """What is wrong with it."""
