@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import smtplib
@@ -10,6 +11,8 @@ from email.message import EmailMessage
 
 import pytest
 
+from host_tools import mail_command
+from host_tools.errors import UserError
 from tests.care.boards import done, refused
 from tests.console.conftest import IN_IMAGE
 from tests.console.typist import Typist
@@ -121,6 +124,24 @@ def test_never_over_a_file(board, tmp_path):
     assert (tmp_path / "b.pdf").read_bytes() == b"octets"
     assert "No such file" in refusal(board, "mail", "girl", "1", "save", "1", "--to",
                                      str(tmp_path / "no" / "b.pdf"))
+
+
+def sent(octets: bytes, sha256: str):
+    """What the board might say."""
+    yield {"event": "attachment", "name": "a.pdf", "type": "application/pdf"}
+    yield b"oct"
+    yield b"ets"
+    yield {"event": "attached", "octets": len(octets), "sha256": sha256}
+
+
+def test_what_comes_garbled_is_no_file(tmp_path):
+    right = hashlib.sha256(b"octets").hexdigest()
+    for answer in (sent(b"octets", right[::-1]), sent(b"octet", right), (x for x in ())):
+        with pytest.raises(UserError):
+            mail_command._save(answer, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    assert mail_command._save(sent(b"octets", right), tmp_path) == (tmp_path / "a.pdf", 6)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pdf"]
 
 
 def test_deletion(board):
