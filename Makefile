@@ -38,7 +38,8 @@ MAILBOX ?=
 YES ?=
 AT_PORT = $(if $(PORT),--port $(PORT)) $(if $(USB),--usb $(USB))
 
-.PHONY: help venv run deploy flash console logs backup restore wipe test lint campaign bench clean
+.PHONY: help venv run deploy flash console logs status backup restore wipe test lint campaign \
+	bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
@@ -46,6 +47,7 @@ help:
 	@echo "            bring it onto a board, from nothing or from another version"
 	@echo "make flash [UF2=FILE] [YES=1]      put MicroPython on it"
 	@echo "make console  MicroPython's prompt on it; make logs: what its firmware says"
+	@echo "make status  how a board is that serves"
 	@echo "make backup TO=FOLDER [FROM=HOST MAILBOX=NAME]; make restore FROM=FOLDER: its mail"
 	@echo "make wipe [YES=1]  remove picopost from it, the mail on its card stays"
 	@echo "make test   lint and all tests (PYTEST=... passes options on)"
@@ -92,7 +94,7 @@ flash: $(READY)
 	@$(BIN)/python -m host_tools flash $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
 		$(if $(UF2),--uf2 $(UF2)) $(if $(YES),--yes)
 
-console logs: $(READY)
+console logs status: $(READY)
 	@$(BIN)/python -m host_tools $@ $(AT_PORT)
 
 backup: $(READY)

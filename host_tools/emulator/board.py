@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from host_tools import boards, firmware_build, tls_identity, vm
 from host_tools.emulator import ntp_server
@@ -240,7 +241,10 @@ class EmulatedBoard:
                     timeout = _TURN
                     if channel.overdue(time.monotonic(), _TURN):
                         self._process.kill()
-                for key, _ in selector.select(timeout):
+                if self._usb:
+                    self._show(selector, console)
+                    timeout = min(_TURN, timeout or _TURN) if self._usb.waits else timeout
+                for key, mask in selector.select(timeout):
                     if key.data == "chips":
                         if not channel.service():
                             selector.unregister(channel)
@@ -249,7 +253,8 @@ class EmulatedBoard:
                     elif key.data == "time":
                         self._tell_time(time_socket)
                     elif key.data == "usb":
-                        self._type(self._usb.typed())
+                        if mask & selectors.EVENT_READ:
+                            self._type(self._usb.typed())
                         if self._usb.unplugged:
                             raise PowerCut
                     elif key.data == "wake":
@@ -270,6 +275,17 @@ class EmulatedBoard:
                             self._line(line, on_line)
                 if self.lan and self.lan.port_error:
                     raise PortError(str(self.lan.port_error))
+
+    def _show(self, selector: selectors.BaseSelector, console: IO[bytes]) -> None:
+        """Send what waits for the port; nothing more is taken from the VM while that is much."""
+        self._usb.send()
+        selector.modify(self._usb, selectors.EVENT_READ
+                        | (selectors.EVENT_WRITE if self._usb.waits else 0), "usb")
+        taken = console in selector.get_map()
+        if taken and self._usb.full:
+            selector.unregister(console)
+        elif not taken and not self._usb.full:
+            selector.register(console, selectors.EVENT_READ, "console")
 
     def _line(self, line: bytes, on_line: Callable[[str], None]) -> None:
         text = line.decode(errors="replace").rstrip("\r")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import time
 import tty
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from host_tools.emulator import uf2
 # MICROPY_HW_FLASH_STORAGE_BYTES).
 FLASH_KIB = {"RPI_PICO_W": 848, "RPI_PICO": 1408, "W5500_EVB_PICO": 1408}
 BLOCK = 4096
+_PIECE = 4096
+_FULL = 1 << 16
+_PATIENCE = 0.5  # s
 _INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
 
 
@@ -22,8 +26,10 @@ class UsbFolder:
     """`folder` is made; what was left in it by a board that is gone, goes.
 
     The port is a pseudo-terminal, another one after each reset, as the device of a real board goes
-    and comes. What nobody reads is lost, once its buffer is full. The cable is pulled, and the
-    board without power, when it has taken in `unplug_after` octets; how many it has is in `typed`.
+    and comes. What nobody reads waits, `full` says when that is too much for more, and is lost when
+    nobody has read for half a second (MicroPython's MICROPY_HW_USB_CDC_TX_TIMEOUT). The cable is
+    pulled, and the board without power, when it has taken in `unplug_after` octets; how many it has
+    is in `typed`.
     """
 
     def __init__(self, folder: Path, unplug_after: int | None = None):
@@ -32,6 +38,8 @@ class UsbFolder:
         self._port = folder / "serial"
         self.drive = folder / "RPI-RP2"
         self._ours = self._theirs = -1
+        self._waiting = b""
+        self._moved = 0.0  # s, when some of that went, or the first of it came
         self._left = unplug_after
         self._typed = 0
         (folder / "typed").write_text("0")
@@ -50,6 +58,7 @@ class UsbFolder:
     def detach(self) -> None:
         """The port goes."""
         self._port.unlink(missing_ok=True)
+        self._waiting = b""
         if self._ours >= 0:
             os.close(self._ours)
             os.close(self._theirs)
@@ -74,11 +83,31 @@ class UsbFolder:
         return octets
 
     def show(self, octets: bytes) -> None:
-        """Send them out, as far as there is room."""
+        """Send them out, as soon as there is room."""
+        if not self._waiting:
+            self._moved = time.monotonic()
+        self._waiting += octets
+        self.send()
+
+    def send(self) -> None:
+        """What there is room for of what waits; blocks never."""
         try:
-            os.write(self._ours, octets)
+            while self._waiting:
+                self._waiting = self._waiting[os.write(self._ours, self._waiting[:_PIECE]):]
+                self._moved = time.monotonic()
         except OSError:
-            pass  # nobody reads
+            if time.monotonic() - self._moved > _PATIENCE:
+                self._waiting = b""
+
+    @property
+    def waits(self) -> bool:
+        """Whether `send` has something to do when `fileno` is writable."""
+        return bool(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more is to be shown now."""
+        return len(self._waiting) > _FULL
 
     # --- BOOTSEL ------------------------------------------------------------------------------
 
