@@ -51,7 +51,7 @@ _ON_A_PC = "put it into a computer: `python -m host_tools card check CARD`, then
 
 COMPLAINTS = (
     # --- it does not start
-    Complaint("safe_mode", r"^\d+ starts failed", "firmware", 'safe_mode why="3 starts failed ...',
+    Complaint("safe_mode", r"^\d+ starts failed", "firmware", 'safe_mode why="3 starts failed...',
               "three starts failed, and it serves nothing",
               "`make deploy` puts a whole version on it; a reset tries again. If it comes back, "
               "report what it says", flashes="quick"),
@@ -82,7 +82,7 @@ COMPLAINTS = (
     Complaint("no_card", r"no card answers|not opened", "card", 'no_card why="... no card answers"',
               "no card is in the slot, or its wires are loose",
               "push it in until it stays; " + _WIRES, _NONE, flashes="two"),
-    Complaint("no_card", r"no FAT volume", "card", 'no_card why="no FAT volume on the card"',
+    Complaint("no_card", r"no FAT volume", "card", 'no_card why="... no FAT volume on the card"',
               "the card has no FAT file system (as it is bought, one above 32 GB has exFAT)",
               "format it as FAT32 on a computer, which removes what is on it", _NONE,
               flashes="two"),
@@ -91,6 +91,10 @@ COMPLAINTS = (
     Complaint("no_card", r"is it an SD memory card|CSD structure", "card",
               'no_card why="... is it an SD memory card?"',
               "what is in the slot is no card that SPI can read", "take an SD or SDHC card",
+              flashes="two"),
+    Complaint("no_card", r"no room on the card", "card",
+              'no_card why="... no room on the card for ..."',
+              "the card is full, and not of mail", "remove files from it on a computer", _NONE,
               flashes="two"),
     Complaint("no_card", "", "card", "no_card why=...",
               "the card is there, and cannot be read", "take another one; " + _WIRES,
@@ -162,7 +166,7 @@ COMPLAINTS = (
               "the setting `require_tls` forbids it, where everybody can do TLS 1.2", _NONE, NOTE),
     # --- accounts
     Complaint("accounts_refused", "heap has no room", "accounts",
-              'accounts_refused why="the heap has no room now ..."',
+              'accounts_refused why="the heap has no room now; ..."',
               "ACCOUNTS.TXT on the card waits for the next start",
               "unplug it and plug it in again", _NONE, NOTE),
     Complaint("accounts_refused", "", "accounts", "accounts_refused why=...",

@@ -2,7 +2,6 @@
 costs. MicroPython's side is a board's but for the memory, see device_modules/ssl.py."""
 
 import random
-import re
 import resource
 import socket
 import ssl
