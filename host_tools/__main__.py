@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from host_tools import (
+    ask_command,
     backup_command,
     boards_command,
     card_command,
@@ -14,6 +15,7 @@ from host_tools import (
     deploy_command,
     flash_command,
     logs_command,
+    mail_command,
     restore_command,
     run_command,
     trace_command,
@@ -37,12 +39,18 @@ COMMANDS = {
     "deploy": ("from a bare board to a running inbox, or to another version",
                deploy_command.arguments, deploy_command.run),
     "flash": ("put MicroPython on a board", flash_command.arguments, flash_command.run),
+    "log": ("the last events of a board that serves", ask_command.log_arguments, ask_command.log),
     "logs": ("show what a board's firmware says", logs_command.arguments, logs_command.run),
+    "mail": ("list, read, save and delete mail on a board that serves", mail_command.arguments,
+             mail_command.run),
     "restore": ("put a backup on a board's card", restore_command.arguments, restore_command.run),
     "run": ("run the appliance on an emulated board", run_command.arguments, run_command.run),
+    "status": ("how a board that serves is", ask_command.status_arguments, ask_command.status),
     "trace": ("where a message came from, and what looks forged", trace_command.arguments,
               trace_command.run),
     "user": ("add, change, remove and list accounts", user_command.arguments, user_command.run),
+    "users": ("the accounts of a board that serves", ask_command.users_arguments,
+              ask_command.users),
     "wipe": ("remove picopost from a board", wipe_command.arguments, wipe_command.run),
 }
 

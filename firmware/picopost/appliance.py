@@ -5,12 +5,11 @@ import errno
 import gc
 import json
 import os
-import sys
 
 import machine
 import micropython
 
-from picopost import clock, event_log, limits, load, status_led, unload
+from picopost import clock, event_log, keyboard, limits, load, status_led, unload
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
@@ -20,10 +19,6 @@ from picopost.store.volume import Volume
 from picopost.watchdog import Watchdog
 
 _ROOT = "/sd"
-
-
-class Stop(Exception):
-    """Somebody at the console asked for the end (Ctrl-C)."""
 
 
 def _open_card(board):
@@ -46,6 +41,7 @@ async def _take_card(board, office, led):
     while True:
         try:
             office.volume = _open_card(board)
+            office.no_card = ""
             try:
                 _change_accounts(office)
                 office.open()
@@ -54,7 +50,8 @@ async def _take_card(board, office, led):
                 _let_card_go(office)
                 raise
         except OSError as error:
-            event_log.log("no_card", why=str(error))
+            office.no_card = str(error)
+            event_log.log("no_card", why=office.no_card)
             led.code = status_led.NO_CARD
         await asyncio.sleep_ms(limits.CARD_RETRY)
 
@@ -146,19 +143,6 @@ def _tell_of_logins(settings, identity):
                       "is none")
 
 
-async def _console(ready):
-    """Wait for Ctrl-C, or for the end of the console where it can end. At a "?" `ready` is said
-    again, for who comes late.
-    """
-    console = asyncio.StreamReader(sys.stdin)
-    while True:
-        typed = await console.read(1)
-        if not typed or typed in ("\x03", b"\x03"):
-            raise Stop
-        if ready and typed in ("?", b"?"):
-            event_log.log("ready", **ready)
-
-
 async def _keep_time(link, server):
     """For ever: set the clock by a server in the network, as the setting `time_server` says."""
     if server is None:
@@ -186,14 +170,16 @@ async def _keep_time(link, server):
         await asyncio.sleep_ms(pause)
 
 
-async def _watch(dog, led, office, link, ready, proven):
+async def _watch(dog, led, office, link, ready, parts, proven):
     """For ever, once a second: all tasks have had their turn. Once it is `ready` the LED tells how
     it is; a minute later the start was a good one.
     """
     dog.start()
+    parts["up"] = 0
     left = limits.PROVEN_AFTER // limits.WATCHDOG_FEED
     while True:
         dog.feed()
+        parts["up"] += limits.WATCHDOG_FEED // 1000
         if ready:
             if office.volume.failure:
                 led.code = status_led.NO_CARD
@@ -205,13 +191,13 @@ async def _watch(dog, led, office, link, ready, proven):
         await asyncio.sleep_ms(limits.WATCHDOG_FEED)
 
 
-async def _serve(board, settings, known, led, ready, settled, proven):
+async def _serve(board, settings, known, led, ready, parts, settled, proven):
     dog = Watchdog()
-    office = PostOffice(settings, known, _ROOT)
+    parts["office"] = office = PostOffice(settings, known, _ROOT)
     identity = Identity.load()
     await _take_card(board, office, led)
-    link = _link(board, settings)
-    tasks = [asyncio.create_task(_watch(dog, led, office, link, ready, proven))]
+    parts["link"] = link = _link(board, settings)
+    tasks = [asyncio.create_task(_watch(dog, led, office, link, ready, parts, proven))]
     try:
         await _join(link, led)
         office.use_address(link.address)
@@ -221,6 +207,8 @@ async def _serve(board, settings, known, led, ready, settled, proven):
         for port, service in _services(office, settings, identity):
             server.serve(port, service)
             ports[service.name] = port
+        parts.update(server=server, identity=identity, ports=ports,
+                     time_server=settings["time_server"])
         ready.update(board=board["name"], hostname=office.hostname, address=link.address,
                      tls=identity.fingerprint if identity else "", **ports)
         event_log.log("ready", **ready)
@@ -250,9 +238,11 @@ async def _run(board, settings, known, settled, proven):
     led = status_led.StatusLed(board)
     light = asyncio.create_task(led.run())
     ready = {}
-    service = asyncio.create_task(_serve(board, settings, known, led, ready, settled, proven))
+    parts = {"board": board}  # what the console is asked about
+    service = asyncio.create_task(_serve(board, settings, known, led, ready, parts, settled,
+                                         proven))
     try:
-        await asyncio.gather(service, asyncio.create_task(_console(ready)))
+        await asyncio.gather(service, asyncio.create_task(keyboard.watch(ready, parts)))
     finally:
         light.cancel()
         led.off()
@@ -291,10 +281,10 @@ def main(definition="board.json", settled=None, proven=None):
     with open(definition) as file:
         board = json.load(file)
     settings, known = _configuration()
-    micropython.kbd_intr(-1)  # Ctrl-C comes to _console instead: never inside a card write
+    micropython.kbd_intr(-1)  # Ctrl-C comes to keyboard.py instead: never inside a card write
     try:
         asyncio.run(_run(board, settings, known, settled, proven))
-    except Stop:
+    except keyboard.Stop:
         event_log.log("stopped")
     finally:
         micropython.kbd_intr(3)

@@ -9,16 +9,22 @@ the password of the account that a first start makes (enrolment.py).
 import json
 import sys
 
-from picopost import clock
-
+from picopost import clock, limits
 
 # Keyword arguments come in no order; a reader wants who, what, and last why and what to do.
-_ORDER = ("peer", "device", "helo", "service", "user", "mailbox", "message", "segment", "octets")
+_ORDER = ("part", "peer", "device", "helo", "service", "user", "mailbox", "message", "segment",
+          "octets")
 _LAST = ("why", "advice")
 _KNOWN = _ORDER + _LAST
 # What needs no quotes in the log.
 _PLAIN = "".join([chr(octet) for octet in range(0x21, 0x7F) if octet not in b'"='])
 _PLAIN_OCTETS = _PLAIN.encode()
+# The last events, for who comes late (console/recent.py): lines that end in LF, the newest last,
+# behind NULs as long as there are few.
+recent = bytearray(limits.LOG_KEPT)
+_recent = memoryview(recent)
+# The line that is being typed at the console (keyboard.py): an event breaks into it.
+typed = b""
 
 
 def text(octets):
@@ -44,8 +50,8 @@ def _shown(value):
     return value
 
 
-def log(event, **fields):
-    """Print one event. `fields` are numbers, str or octets."""
+def line(event, fields):
+    """An event's line as octets, with its line end. `fields`: a dict of numbers, str or octets."""
     # Octets all the way: for each new text MicroPython searches all of its names.
     parts = [b"%d %s" % (clock.now(), event)]
     names = _ORDER
@@ -54,7 +60,27 @@ def log(event, **fields):
     for name in names + _LAST:
         if name in fields:
             parts.append(b"%s=%s" % (name, _shown(fields[name])))
-    sys.stdout.write(b" ".join(parts) + b"\n")
+    return b" ".join(parts) + b"\n"
+
+
+def log(event, **fields):
+    """Print one event. `fields` are numbers, str or octets."""
+    octets = line(event, fields)
+    if "password" not in fields:  # the console's `log` is for others too, and later
+        _keep(octets)
+    if typed:
+        octets = b"\n" + octets + typed
+    sys.stdout.write(octets)
+
+
+def _keep(octets):
+    """What is kept moves up by its length: 2 KB, a copy of 10 us, and nothing is allocated but two
+    views.
+    """
+    size = len(octets)
+    if size < len(recent):
+        _recent[:-size] = _recent[size:]
+        _recent[-size:] = octets
 
 
 def fault(event, error, **fields):

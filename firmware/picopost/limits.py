@@ -286,6 +286,24 @@ PROVEN_AFTER = const(60_000)
 # The LED's flash, the dark between two, and the pause behind them: to be counted by an eye.
 LED_FLASH = const(200)
 LED_PAUSE = const(1_200)
+# --- the console ------------------------------------------------------------------------------
+# A line that is typed: the longest command has an account's name (32) and three more words.
+CONSOLE_LINE = const(80)
+# The last events, kept for `log`: some twenty lines, which is a screen and what led to a fault.
+LOG_KEPT = const(2048)
+# A command whose answer nobody reads ends after so long: the port is open, and its program stands.
+CONSOLE_WAIT = const(30_000)
+# Blocks that `status card` reads: 32 KB, in which eight pieces show a speed.
+CONSOLE_BLOCKS = const(64)
+# Letters that `mail NAME` lists, the newest: a screen.
+CONSOLE_PAGE = const(20)
+# A letter that is read there: four sectors at a time. What is attached to it goes out in lines of
+# 1,024 characters.
+CONSOLE_BUFFER = const(2048)
+CONSOLE_PIECE = const(768)
+# A letter is read where so much is free: 12 KB that it takes, and what five sessions want in the
+# midst of one (BULK_OTHERS).
+CONSOLE_ROOM = const(28_672)
 # --- the clock --------------------------------------------------------------------------------
 # Of an answer by UDP, what is longer is cut: SNTP's have 48 octets and perhaps a key's 20.
 MAX_DATAGRAM = const(128)

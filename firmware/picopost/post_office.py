@@ -33,8 +33,9 @@ class PostOffice:
         self._rules = settings["mailboxes"]
         self.log_subjects = settings["log_subjects"]
         self.accounts = known
-        self._root = root
+        self.root = root
         self.volume = None
+        self.no_card = ""  # why there is none in service
         self._mailboxes = {}
 
     def open(self):
@@ -44,7 +45,7 @@ class PostOffice:
         OSError when the card fails.
         """
         volume = self.volume
-        top = self._root + "/mail"
+        top = self.root + "/mail"
         volume.structural += 1
         try:
             os.mkdir(top)
@@ -155,7 +156,7 @@ class PostOffice:
                 self.rule(name, "max_messages") or limits.MAX_MESSAGES, limits.MAX_MESSAGES):
             return replies.MAILBOX_FULL
         try:
-            state = os.statvfs(self._root)
+            state = os.statvfs(self.root)
         except OSError:
             return replies.LOCAL_ERROR
         if state[0] * state[3] < size + limits.MIN_FREE:
@@ -193,14 +194,15 @@ class PostOffice:
     async def _expire(self, name):
         try:
             mailbox = self.mailbox(name)
-            dropped = await load("picopost.store.retention").expire(mailbox, self, self._pause)
+            dropped = await load("picopost.store.retention").expire(mailbox, self, self.pause)
             if dropped:
                 event_log.log("expired", mailbox=name, messages=dropped)
                 await self._sweep(mailbox)
         except OSError as error:
             event_log.log("card_fault", mailbox=name, error=str(error))
 
-    async def _pause(self):
+    async def pause(self):
+        """Let others run until the card takes commands."""
         await self.ready()
         await asyncio.sleep_ms(0)
 
@@ -231,7 +233,7 @@ class PostOffice:
         steps = mailbox.sweep()
         try:
             for _ in steps:
-                await self._pause()
+                await self.pause()
         except OSError as error:  # the next start does it again
             if self._mailboxes.get(mailbox.name) is mailbox:  # and was not closed meanwhile
                 event_log.log("card_fault", mailbox=mailbox.name, error=str(error))

@@ -47,8 +47,9 @@ _NATIVE = (("store/crc_viper", "store/crc"), ("store/mboxrd_viper", "store/mboxr
 @dataclass(frozen=True)
 class Part:
     """`modules` below picopost, or main.py, and what they import. Loaded for good, or `when`: at
-    the "start", "sometimes" while it serves, "if wanted" by a setting that is off as it comes, or
-    "never" by the appliance itself. `link`: only boards with this one have it."""
+    the "start", "sometimes" while it serves, "with room" that the heap has beside all its work, "if
+    wanted" by a setting that is off as it comes, or "never" by the appliance itself. `link`: only
+    boards with this one have it."""
 
     name: str
     modules: tuple[str, ...]
@@ -63,6 +64,7 @@ class Part:
 PARTS = (
     Part("event log, limits, clock, watchdog, LED",
          ("event_log", "limits", "clock", "watchdog", "status_led")),
+    Part("what is typed at the console", ("keyboard",)),
     Part("accounts and policy", ("accounts", "sasl", "listener", "policy", "net.failures")),
     Part("store", ("store.sd_card", "store.sd_identify", "store.volume", "store.mailbox",
                    "store.delivery", "store.maildrop", "post_office")),
@@ -82,6 +84,12 @@ PARTS = (
     Part("the time, by SNTP", ("net.sntp",), "sometimes"),
     Part("delivery reports", ("smtp.report",), "sometimes"),
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
+    Part("a command at the console", ("console.status", "console.users", "console.recent"),
+         "sometimes"),
+    Part("a letter at the console", ("console.mail", "console.heading", "console.letter",
+                                     "console.attachment", "mime.charset_tables", "mime.html_text",
+                                     "mime.html_entities", "mime.base64", "mime.quoted_printable",
+                                     "mime.uuencode"), "with room"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
@@ -326,7 +334,9 @@ def total(definition: dict, of: dict[str, Cost], start: dict[str, Made], each: d
     """`of` the build of 32 bits."""
     parts = parts_of(definition["link"])
     letters = max(cost.board for name, cost in each.items() if "letter" in name)
-    shared = each[SHARED].board if SHARED in each else 0
+    # The VM's sockets profit from the buffer that sessions share, lwIP's on a board do not: it is
+    # never made there, but what lwIP is asked for room with (net/lwip_memory.py).
+    shared = limits.LWIP_QUESTION if SHARED in each else 0
     moment = max(of[part.name].takes for part in parts if part.when == "sometimes")
     return Sum(definition["heap_kib"] << 10,
                resident(of, parts) + (native_more() if way == LOOSE else 0),

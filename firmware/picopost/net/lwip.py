@@ -169,6 +169,11 @@ class Link:
         """The router's address as text."""
         return self._interface.ifconfig()[2]
 
+    @property
+    def dns(self):
+        """A name server's address as text."""
+        return self._interface.ifconfig()[3]
+
     async def exchange(self, address, port, message, timeout):
         """Send a datagram to an address (text) and port; what comes back from there within
         `timeout` ms, or None. OSError when it cannot be sent, or nobody is there.

@@ -271,6 +271,10 @@ class Server:
     def sessions(self):
         return len(self._taken)
 
+    @property
+    def waiting(self):
+        return len(self._waiting)
+
     def serve(self, port, service):
         """Offer a Service on a port."""
 

@@ -30,3 +30,8 @@ class Link(lwip.Link):
             raise OSError(errno.ETIMEDOUT, "Wi-Fi %r: %s"
                           % (wifi["ssid"], _FAILURES.get(wlan.status(), "not joined in time")))
         self.address = wlan.ifconfig()[0]
+
+    @property
+    def signal(self):
+        """Of the access point, in dBm; None while there is none."""
+        return self._interface.status("rssi") if self.connected else None

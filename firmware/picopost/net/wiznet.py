@@ -54,6 +54,7 @@ class Link:
         self.quiet = 0  # polls since something moved
         self._line = None  # INTn, if it is wired
         self._addresses = None  # the chip's, 18 octets, see W5500.configure
+        self._dns = bytes(4)
         self._lease = None
         self._handlers = {}  # port -> handler
         self._ports = []  # in the order served
@@ -119,6 +120,7 @@ class Link:
     def _configure(self, address, netmask, gateway, dns):
         self.address = w5500.dotted(address) if any(address) else ""
         self._addresses = gateway + netmask + self._mac + address
+        self._dns = dns
         self.chip.configure(self._addresses)
         if self.moved and self.address:
             self.moved(self.address)
@@ -132,6 +134,11 @@ class Link:
     def gateway(self):
         """The router's address as text."""
         return w5500.dotted(self._addresses[:4])
+
+    @property
+    def dns(self):
+        """A name server's address as text."""
+        return w5500.dotted(self._dns)
 
     async def exchange(self, address, port, message, timeout):
         """Send a datagram to an address (text) and port; what comes back within `timeout` ms, or

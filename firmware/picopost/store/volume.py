@@ -10,13 +10,17 @@ from picopost.store.guard import Guard
 
 
 class Volume:
-    """One card from `mount` to `unmount`; after a failure a new Volume takes over."""
+    """One card from `mount` to `unmount`; after a failure a new Volume takes over. `card` is its
+    driver, `read(block, buf)` reads past the file system.
+    """
 
     def __init__(self, card):
+        self.card = card
         self._device = FailStop(card)
         self._guard = Guard(self._device)
         self._root = None
         self.shut = self._device.shut
+        self.read = self._device.readblocks
         self.ready = self._device.ready  # without waiting, and mostly without asking the card
         self.wait_ready = self._device.wait_ready
 

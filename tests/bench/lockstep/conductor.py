@@ -14,7 +14,7 @@ from asyncio import core
 
 import meter
 import time
-from picopost import appliance, event_log
+from picopost import appliance, event_log, keyboard
 from picopost.store.volume import Volume
 
 _SETTLED = 3_000  # ms after the start: then the link polls as seldom as it ever does
@@ -43,8 +43,8 @@ async def _next():
         raise RuntimeError(event)
 
 
-async def _conduct(ready):
-    """In _console's place."""
+async def _conduct(ready, parts):
+    """In the place of who types."""
     await _next()
     await asyncio.sleep_ms(_SETTLED)
     idle = meter.ask(b"M")
@@ -54,7 +54,7 @@ async def _conduct(ready):
     while True:
         meter.knocking = meter.ask(b"S")
         if not meter.knocking:
-            raise appliance.Stop
+            raise keyboard.Stop
         await _next()
         await asyncio.sleep_ms(1)
         meter.ask(b"M")
@@ -115,7 +115,7 @@ _original_log, event_log.log = event_log.log, _log
 _original_wait, core.IOQueue.wait_io_event = core.IOQueue.wait_io_event, _wait
 _original_probe, Volume.probe = Volume.probe, _probe
 core._io_queue.poller = _Poller()
-appliance._console = _conduct
+keyboard.watch = _conduct
 
 
 def play(board):

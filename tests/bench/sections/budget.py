@@ -17,7 +17,7 @@ from tests.bench.heap_budget import (
 from tests.bench.report import Section, Table, Target
 
 _WHEN = {"": "for good", "start": "at the start", "sometimes": "now and then",
-         "if wanted": "if wanted", "never": "by others"}
+         "with room": "with room", "if wanted": "if wanted", "never": "by others"}
 _TEXT = """\
 Octets of heap. *loose*: .mpy files, loaded into the heap; *in place*: bytecode and the text of
 constants and names stay where they lie (a file system of MicroPython's VfsRom); *frozen*: built
