@@ -45,7 +45,10 @@ def _field(event: dict, name: str) -> str:
 
 
 _NONE = ()
-_WIRES = ("if another card says the same, look at its wires (its board's page): short, GND beside "
+# What an event is over with.
+_OVER = {"no_card": ("ready", "card_back"), "link_failed": ("ready", "link_up"),
+         "link_down": ("link_up",), "no_time": ("clock_set",), "safe_mode": ("ready",)}
+WIRES = ("if another card says the same, look at its wires (its board's page): short, GND beside "
           "them, 3.3 V and not 5 V")
 _ON_A_PC = "put it into a computer: `python -m host_tools card check CARD`, then `card repair`"
 
@@ -81,7 +84,7 @@ COMPLAINTS = (
     # --- card
     Complaint("no_card", r"no card answers|not opened", "card", 'no_card why="... no card answers"',
               "no card is in the slot, or its wires are loose",
-              "push it in until it stays; " + _WIRES, _NONE, flashes="two"),
+              "push it in until it stays; " + WIRES, _NONE, flashes="two"),
     Complaint("no_card", r"no FAT volume", "card", 'no_card why="... no FAT volume on the card"',
               "the card has no FAT file system (as it is bought, one above 32 GB has exFAT)",
               "format it as FAT32 on a computer, which removes what is on it", _NONE,
@@ -97,17 +100,17 @@ COMPLAINTS = (
               "the card is full, and not of mail", "remove files from it on a computer", _NONE,
               flashes="two"),
     Complaint("no_card", "", "card", "no_card why=...",
-              "the card is there, and cannot be read", "take another one; " + _WIRES,
+              "the card is there, and cannot be read", "take another one; " + WIRES,
               flashes="two"),
     Complaint("card_lost", "", "card", "card_lost why=...",
               "the card was pulled or failed; nothing that had its 250 is lost",
-              "put it back; if it was not pulled and it comes back: take another one; " + _WIRES,
+              "put it back; if it was not pulled and it comes back: take another one; " + WIRES,
               level=NOTE, flashes="two"),
     Complaint("card_fault", "write protected", "card", 'card_fault error="... write protected"',
               "the card is write protected; senders are told to come back",
               "move its slider; a card that is worn out protects itself: take another one", _NONE),
     Complaint("card_fault", "", "card", "card_fault error=...",
-              "the card failed; the sender was told to come back", "take another one; " + _WIRES),
+              "the card failed; the sender was told to come back", "take another one; " + WIRES),
     Complaint("card_full", "", "card", "card_full error=...",
               "the card is full; senders are told to come back",
               "fetch and delete mail, or let old mail go by itself (setting `mailboxes`), or take "
@@ -182,15 +185,18 @@ COMPLAINTS = (
 
 
 def judge(events: list[dict]) -> list[Finding]:
-    """What the events complain of, each complaint once, by the last event of it."""
+    """What the events, in their order, complain of: each complaint once of each peer and mailbox,
+    by its last event, and none that is over.
+    """
     last: dict[tuple, Finding] = {}
     for event in events:
+        for about in [about for about in last if event["event"] in _OVER.get(about[0].event, ())]:
+            del last[about]
         for complaint in COMPLAINTS:
             if complaint.fits(event):
-                finding = complaint.finding(event)
                 about = (complaint, event.get("peer"), event.get("mailbox"))
                 last.pop(about, None)
-                last[about] = finding
+                last[about] = complaint.finding(event)
                 break
     return list(last.values())
 

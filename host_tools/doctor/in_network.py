@@ -27,6 +27,7 @@ class Service:
     name: str
     port: int
     why: str = ""
+    no_room: bool = False  # for a session in TLS
     starttls: bool = False
     starttls_fails: str = ""
     certificate: bytes = b""  # DER
@@ -46,7 +47,10 @@ def ask(name: str, host: str, port: int) -> Service:
     try:
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
     except ssl.SSLError as error:
-        found.why = f"TLS fails: {error.reason or error}"
+        # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
+        found.no_room = error.reason == "TLSV1_ALERT_INTERNAL_ERROR"
+        found.why = "no room for a session in TLS" if found.no_room else (
+            f"TLS fails: {error.reason or error}")
     except ConnectionRefusedError:
         found.why = "nobody listens there"
     except TimeoutError:
@@ -68,6 +72,7 @@ def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
             try:
                 code, words = server.starttls(context=context)
                 if code != 220:
+                    found.no_room = code == 454
                     found.starttls_fails = f"{code} {words.decode(errors='replace')}"
             except (OSError, smtplib.SMTPException) as error:
                 found.starttls_fails = str(error)
@@ -90,6 +95,7 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
             try:
                 server.stls(context)
             except (OSError, poplib.error_proto) as error:
+                found.no_room = "SYS/TEMP" in str(error)
                 found.starttls_fails = str(error)
         if isinstance(server.sock, ssl.SSLSocket):
             found.certificate = server.sock.getpeercert(binary_form=True)
@@ -114,15 +120,18 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
             findings.append(Finding("services", NOTE, f"{where}: {each.why}",
                                     "it has no TLS; what is to be done about that stands there"))
         else:
-            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}", _WHY_SILENT))
+            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}",
+                                    _WHY_NO_ROOM if each.no_room else _WHY_SILENT))
         if each.starttls_fails:
             findings.append(Finding("TLS", PROBLEM, f"{where}: STARTTLS fails: "
                                     f"{each.starttls_fails}",
-                                    "it has room for one or two sessions in TLS: try again when "
-                                    "fewer programs are at it"))
+                                    _WHY_NO_ROOM if each.no_room else
+                                    "plain sessions go on; see `make logs` while you try again"))
     return findings + _judge_certificates(found, fingerprint)
 
 
+_WHY_NO_ROOM = ("a session in TLS takes 23 KB of the board's heap: is a mail program in the midst "
+                "of one? If none is, an image with the firmware in it (README) leaves more")
 _WHY_SILENT = ("is this computer in the board's network? A listener serves private networks only "
                "(its setting `networks`); a firewall or guest network may be in between")
 
