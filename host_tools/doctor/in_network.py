@@ -56,8 +56,22 @@ def ask(name: str, host: str, port: int) -> Service:
     except TimeoutError:
         found.why = "no answer"
     except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto) as error:
-        found.why = str(error) or "it hangs up"
+        found.why = _said(error)
     return found
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPServerDisconnected) and "timed out" in str(error):
+        return "no answer"
+    if isinstance(error, smtplib.SMTPResponseException):
+        words = error.smtp_error
+        return f"it says {error.smtp_code} " + (
+            words.decode(errors="replace") if isinstance(words, bytes) else str(words))
+    if isinstance(error, poplib.error_proto) and error.args:
+        words = error.args[0]
+        return "it says " + (words.decode(errors="replace") if isinstance(words, bytes)
+                             else str(words))
+    return str(error) or "it hangs up"
 
 
 def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
@@ -70,12 +84,10 @@ def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
         found.starttls = server.has_extn("starttls")
         if found.starttls:
             try:
-                code, words = server.starttls(context=context)
-                if code != 220:
-                    found.no_room = code == 454
-                    found.starttls_fails = f"{code} {words.decode(errors='replace')}"
+                server.starttls(context=context)
             except (OSError, smtplib.SMTPException) as error:
-                found.starttls_fails = str(error)
+                found.no_room = getattr(error, "smtp_code", 0) == 454  # RFC 3207 4
+                found.starttls_fails = _said(error)
         if isinstance(server.sock, ssl.SSLSocket):
             found.certificate = server.sock.getpeercert(binary_form=True)
         if server.sock:
@@ -96,7 +108,7 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
                 server.stls(context)
             except (OSError, poplib.error_proto) as error:
                 found.no_room = "SYS/TEMP" in str(error)
-                found.starttls_fails = str(error)
+                found.starttls_fails = _said(error)
         if isinstance(server.sock, ssl.SSLSocket):
             found.certificate = server.sock.getpeercert(binary_form=True)
         if not found.starttls_fails:
