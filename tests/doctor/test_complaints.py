@@ -6,6 +6,7 @@ import pytest
 
 from host_tools.doctor import complaints
 from host_tools.doctor.complaints import COMPLAINTS
+from host_tools.firmware_build import ROOT
 from tests.doctor import scenes
 
 pytestmark = pytest.mark.filterwarnings("ignore:SD")
@@ -63,6 +64,21 @@ def test_what_is_wrong_is_told(tmp_path, complaint):
     assert finding == complaint.finding(last), (last, finding)
     assert finding.text.startswith(complaint.means) and (finding.advice or not complaint.advice)
     assert says(complaint.says, last), last
+
+
+def test_the_page_has_all_of_them():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    assert "\n".join(complaints.table()) in page
+    assert "(docs/troubleshooting.md)" in (ROOT / "README.md").read_text()
+
+
+def test_the_page_quotes_what_the_firmware_says():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = re.findall(r"`(\d{3} \d\.\d+\.\d+ [^`]+|\[[A-Z-]+\] [^`]+)`", page)
+    said = "".join((ROOT / "firmware" / "picopost" / name / "replies.py").read_text()
+                   for name in ("smtp", "pop3"))
+    assert len(quoted) == 11
+    assert [each for each in quoted if each + '"' not in said and each + "\\r" not in said] == []
 
 
 def says(pattern: str, event: dict) -> bool:
