@@ -38,13 +38,14 @@ MAILBOX ?=
 YES ?=
 AT_PORT = $(if $(PORT),--port $(PORT)) $(if $(USB),--usb $(USB))
 
-.PHONY: help venv run deploy flash console logs status backup restore wipe test lint campaign \
+.PHONY: help venv run deploy doctor flash console logs status backup restore wipe test lint campaign \
 	bench clean
 
 help:
 	@echo "make run    the appliance on an emulated board (RUN=... passes options on)"
 	@echo "make deploy [BOARD=pico_w] [PORT=/dev/...] [UF2=FILE] [ANSWERS=FILE]"
 	@echo "            bring it onto a board, from nothing or from another version"
+	@echo "make doctor   what is wrong with it, and what to do (REACH=... for one elsewhere)"
 	@echo "make flash [UF2=FILE] [YES=1]      put MicroPython on it"
 	@echo "make console  MicroPython's prompt on it; make logs: what its firmware says"
 	@echo "make status  how a board is that serves"
@@ -89,6 +90,9 @@ deploy: $(READY)
 	@$(BIN)/python -m host_tools deploy $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \
 		$(if $(UF2),--uf2 $(UF2)) $(if $(ANSWERS),--answers $(ANSWERS)) \
 		$(if $(REACH),--reach $(REACH)) $(if $(YES),--yes)
+
+doctor: $(READY)
+	@$(BIN)/python -m host_tools doctor $(AT_PORT) $(if $(REACH),--reach $(REACH))
 
 flash: $(READY)
 	@$(BIN)/python -m host_tools flash $(AT_PORT) $(if $(BOARD),--board $(BOARD)) \

@@ -116,8 +116,19 @@ def write_stamp() -> Path:
     """A folder with the module `picopost_stamp`, which says in an image which firmware it has."""
     folder = BUILD / "firmware" / "stamp"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / (STAMP_MODULE + ".py")).write_text(f"STAMP = {stamp()!r}\n")
+    module = folder / (STAMP_MODULE + ".py")
+    text = f"STAMP = {stamp()!r}\n"
+    if not module.exists() or module.read_text() != text:
+        module.write_text(text)
     return folder
+
+
+def compiled_stamp() -> bytes:
+    """That module for a board or the VM."""
+    folder = write_stamp()
+    compiled = folder / (STAMP_MODULE + ".mpy")
+    compile_file(folder / (STAMP_MODULE + ".py"), compiled, None, STAMP_MODULE + ".py")
+    return compiled.read_bytes()
 
 
 def rom_image(tree: Path) -> Path:
@@ -126,9 +137,7 @@ def rom_image(tree: Path) -> Path:
     """
     writer = VfsRomWriter()
     _add_folder(writer, tree)
-    compiled = tree.parent / "stamp" / (STAMP_MODULE + ".mpy")
-    compile_file(write_stamp() / (STAMP_MODULE + ".py"), compiled, None, STAMP_MODULE + ".py")
-    writer.mkfile(compiled.name, compiled.read_bytes())
+    writer.mkfile(STAMP_MODULE + ".mpy", compiled_stamp())
     content = writer.finalise()
     image = tree.with_suffix(".romfs")
     if not image.exists() or image.read_bytes() != content:

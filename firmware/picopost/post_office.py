@@ -5,7 +5,7 @@ import os
 
 from picopost import accounts, event_log, limits, load, unload
 from picopost.smtp import replies
-from picopost.store.index import IndexDamaged
+from picopost.store.index import NO_ROOM, IndexDamaged
 from picopost.store.mailbox import Mailbox
 
 
@@ -50,6 +50,8 @@ class PostOffice:
         try:
             os.mkdir(top)
         except OSError as error:
+            if error.errno in NO_ROOM:
+                raise OSError(error.errno, "no room on the card for mail")
             if error.errno != 17:  # EEXIST
                 raise
         finally:

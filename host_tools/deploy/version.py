@@ -48,6 +48,7 @@ def build(definition: dict, arch: str | None) -> Version:
                                 with_wiznet=definition["link"] == "wiznet")
     files = {path.relative_to(tree).as_posix(): path.read_bytes()
              for path in sorted(tree.rglob("*.mpy"))}
+    files[firmware_build.STAMP_MODULE + ".mpy"] = firmware_build.compiled_stamp()
     files["board.json"] = json.dumps(boards.for_firmware(definition)).encode()
     return Version(files, (firmware_build.FIRMWARE / "main.py").read_bytes())
 

@@ -29,10 +29,14 @@ class Refused(UserError):
     """The board says that it cannot do that."""
 
 
+class AtPrompt(UserError):
+    """It does not run the firmware, but MicroPython's prompt."""
+
+
 def answers(device: str, command: str) -> Iterator[str | dict | bytes]:
     """Type `command` at the board at a serial port: its answer's lines of text, events, and octets,
     as they come. Raises Refused at the end of one that says what went wrong, and UserError where
-    there is none.
+    there is none, AtPrompt among them.
     """
     port = _open(device)
     whole = False
@@ -92,7 +96,7 @@ def _type(port: serial.Serial, lines: Iterator[str | None], device: str, command
 
 
 def _lines(port: serial.Serial, device: str, command: str) -> Iterator[str | None]:
-    """What comes, line by line; None after a silence. UserError at MicroPython's prompt."""
+    """What comes, line by line; None after a silence. Raises AtPrompt."""
     pending = b""
     heard = time.monotonic()
     patience = _ECHO
@@ -102,7 +106,7 @@ def _lines(port: serial.Serial, device: str, command: str) -> Iterator[str | Non
         if octets:
             heard = now
         elif pending.endswith(PROMPT.encode()):
-            raise UserError(f"{device}: the board is at MicroPython's prompt and serves nobody: "
+            raise AtPrompt(f"{device}: the board is at MicroPython's prompt and serves nobody: "
                             "`make console`, there Ctrl-D starts it; `make deploy` mends it")
         elif now - heard > patience:
             heard = now

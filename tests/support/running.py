@@ -55,6 +55,11 @@ class Running:
             if event["event"] == name and all(event.get(k) == v for k, v in fields.items()):
                 return event
 
+    def ended(self) -> None:
+        """Wait until the firmware has ended by itself, or with the power."""
+        self._thread.join(_PATIENCE)
+        assert not self._thread.is_alive()
+
     def __enter__(self) -> Running:
         self._thread.start()
         return self

@@ -39,8 +39,18 @@ def _yes(true):
 
 
 def _board(parts):
-    return {"part": "board", "board": parts["board"]["name"], "up": parts.get("up", 0),
-            "image": sys.version}
+    fields = {"part": "board", "board": parts["board"]["name"], "up": parts.get("up", 0),
+              "image": "%d.%d.%d" % sys.implementation.version[:3]}
+    if "office" in parts:
+        fields["hostname"] = parts["office"].hostname
+    try:
+        from picopost_stamp import STAMP  # which firmware it is (host_tools/firmware_build.py)
+
+        fields["firmware"] = STAMP
+        del sys.modules["picopost_stamp"]
+    except ImportError:
+        pass  # loose files
+    return fields
 
 
 def _heap(parts):

@@ -14,7 +14,7 @@ import errno
 import gc
 import time
 
-from picopost import event_log, limits, load
+from picopost import Misconfigured, event_log, limits, load
 from picopost.net.tls_wire import Wire
 
 KEY = "tls_key.der"
@@ -68,7 +68,7 @@ class Identity:
         """The identity from the flash; None, and the reason in the log, where there is none.
 
         Reads tls_key.der and tls_cert.der (a private key and its X.509 certificate, DER) from
-        the current directory. Raises ValueError when they are something else.
+        the current directory. Raises Misconfigured when they are something else.
         """
         try:
             import ssl
@@ -87,7 +87,11 @@ class Identity:
         import hashlib
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        try:
+            context.load_cert_chain(certificate, key)
+        except ValueError as error:
+            raise Misconfigured("%s and %s are no key and its certificate: %s"
+                                % (KEY, CERTIFICATE, error))
         digest = hashlib.sha256(certificate).digest()
         return Identity(context, binascii.hexlify(digest).decode())
 

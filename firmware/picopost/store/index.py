@@ -58,6 +58,10 @@ _checked = tuple(_view[i * _WORDS + 1 : (i + 1) * _WORDS] for i in range(_PER_SE
 _owner = [None, -1, False]  # whose sector stands in the buffer, its number, changed or not
 
 
+# EACCES, ENOSPC: what FatFs has for a new name, and for data, that the card has no room for.
+NO_ROOM = (13, 28)
+
+
 class IndexDamaged(OSError):
     """The index cannot be trusted; the text says which file and why."""
 

@@ -36,6 +36,10 @@ def recover(mailbox, log):
         mailbox.volume.structural += 1
         try:
             os.mkdir(mailbox.path)
+        except OSError as error:
+            if error.errno in index_file.NO_ROOM:
+                raise index_file.IndexDamaged("no room on the card for its folder")
+            raise
         finally:
             mailbox.volume.structural -= 1
     try:

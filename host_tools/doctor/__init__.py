@@ -1,0 +1,1 @@
+"""What is wrong with an appliance, and what to do about it."""

@@ -1,0 +1,249 @@
+"""What a board says of itself at its USB port: while it serves, and at its prompt."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+
+from host_tools import boards, events, firmware_build
+from host_tools.deploy import kind, transfer, version
+from host_tools.device import ask
+from host_tools.device.prompt import Prompt
+from host_tools.doctor import complaints
+from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
+from host_tools.errors import UserError
+
+_CLOCK_OFF = 60  # s that its clock may differ from this computer's
+_WEAK = -75  # dBm: below it Wi-Fi begins to lose packets
+_LITTLE = 10 << 20  # octets free on the card, of which 1 MB is kept
+_LINKS = {"wifi": "Wi-Fi", "wiznet": "Ethernet", "wiznet5k": "Ethernet"}
+
+
+@dataclass
+class Told:
+    """What a board that runs the firmware has said: `parts` of its `status` by name, all of those
+    of one name; `events` of its log. `findings` are what it could not be asked.
+    """
+
+    parts: dict[str, list[dict]] = field(default_factory=dict)
+    events: list[dict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def part(self, name: str) -> dict:
+        """The one of that name, {} where there is none."""
+        return self.parts.get(name, [{}])[0]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """{service: port} of what it serves."""
+        return {each["service"]: each["port"] for each in self.parts.get("service", [])}
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of its certificate; "": it has none, None: it does not say."""
+        tls = self.part("tls")
+        return tls.get("fingerprint", "") if tls else None
+
+
+def ask_all(device: str) -> Told:
+    """Ask a board at a serial port. Raises ask.AtPrompt where its firmware does not run, UserError
+    where it does not answer.
+    """
+    told = Told()
+    for command in ("status", "status card", "log"):
+        try:
+            for answer in ask.answers(device, command):
+                event = answer if isinstance(answer, dict) else (
+                    events.parse(answer) if isinstance(answer, str) else None)
+                if event and command == "log":
+                    told.events.append(event)
+                elif event and not (command == "status card" and event["part"] == "card"):
+                    told.parts.setdefault(event["part"], []).append(event)
+        except ask.Refused as error:
+            if command != "status card" or told.part("card").get("state") == "ok":
+                told.findings.append(Finding("board", PROBLEM, f"`{command}` at its console: "
+                                             f"{error}", "report it with what `make logs` shows"))
+    return told
+
+
+def judge(told: Told, device: str) -> list[Finding]:
+    """What is to be said of it."""
+    findings = list(told.findings)
+    for look in (_board, _firmware, _card, _network, _time, _tls, _mailboxes):
+        findings += look(told, device)
+    findings += complaints.judge(told.events)
+    # What the log tells may be what its state tells, in the same words.
+    return list(dict.fromkeys(findings))
+
+
+def _board(told: Told, device: str) -> list[Finding]:
+    board, heap = told.part("board"), told.part("heap")
+    if not board:
+        return []
+    name, number = str(board["board"]), str(board["image"])
+    findings = [Finding("board", OK, f"{name} at {device}, MicroPython {number}, up for "
+                        f"{_span(board['up'])}")]
+    try:
+        definition = boards.load(name)
+    except boards.BoardError:
+        definition = None  # it is somebody's own
+    if definition and not boards.fits(definition, number):
+        findings.append(Finding("board", NOTE, f"{name} was not tried with MicroPython {number}",
+                                f"`make flash` with one of {definition['image']['versions']}"))
+    if heap and heap["free"] * 10 < heap["octets"]:
+        findings.append(Finding("board", NOTE, f"its heap is nearly full: {heap['free']} of "
+                                f"{heap['octets']} octets are free",
+                                'an image with the firmware in it (README) leaves more'))
+    return findings
+
+
+def _firmware(told: Told, device: str) -> list[Finding]:
+    board = told.part("board")
+    found, here = str(board.get("firmware", "")), firmware_build.stamp()
+    if not board:
+        return []
+    if found == here:
+        return [Finding("firmware", OK, f"version {found}, as it lies here")]
+    if not found:
+        return [Finding("firmware", NOTE, "it does not say its version",
+                        "`make deploy` brings the one that lies here")]
+    return [Finding("firmware", NOTE, f"version {found}; here lies {here}",
+                    "`make deploy` brings that one, and leaves settings, accounts and mail")]
+
+
+def _card(told: Told, device: str) -> list[Finding]:
+    card, read = told.part("card"), told.part("card_read")
+    if not card:
+        return []
+    if card["state"] != "ok":
+        return complaints.judge([{"event": "no_card", "why": card.get("why", "")}])
+    text = f"{card['type']}, {_size(card['octets'])}, {_size(card.get('free', 0))} free"
+    if read:
+        text += f", reads {read['kb_per_second']} KB/s, all CRCs right"
+    findings = [Finding("card", OK, text)]
+    if card.get("write_protected") == "yes":
+        findings += complaints.judge([{"event": "card_fault", "error": "write protected"}])
+    if card.get("free", 0) < _LITTLE:
+        findings.append(Finding("card", NOTE, "it is nearly full",
+                                "fetch and delete mail, or let old mail go by itself (setting "
+                                "`mailboxes`)"))
+    if card["errors"]:
+        findings.append(Finding("card", NOTE, f"{card['errors']} transfers failed, "
+                                f"{card['healed']} tries again healed them; the last one: "
+                                f"{card.get('last_error', '')}", complaints.WIRES))
+    return findings
+
+
+def _network(told: Told, device: str) -> list[Finding]:
+    network = told.part("network")
+    if not network:
+        return []
+    if network["connected"] != "yes":
+        if any(event["event"] in ("link_failed", "link_down") for event in told.events[-8:]):
+            return []  # the log says why
+        return complaints.judge([{"event": "link_down"}])
+    text = (f"{_LINKS.get(str(network['link']), network['link'])}, address {network['address']}, "
+            f"router {network['gateway']}, DNS {network['dns']}")
+    if "signal" in network:
+        text += f", {network['signal']} dBm"
+    findings = [Finding("network", OK, text)]
+    if network.get("signal", 0) < _WEAK:
+        findings.append(Finding("network", NOTE, f"its Wi-Fi is weak: {network['signal']} dBm",
+                                "move the board or the access point"))
+    return findings
+
+
+def _time(told: Told, device: str) -> list[Finding]:
+    clock = told.part("time")
+    if not clock:
+        return []
+    if clock["set"] != "yes":
+        if any(event["event"] == "no_time" for event in told.events):
+            return []  # the log says why
+        advice = ("name a server in the setting `time_server`" if clock.get("server") == "none"
+                  else "it asks once a minute; look again")
+        return [Finding("time", NOTE, "its clock is not set yet", advice)]
+    off = abs(clock["now"] - time.time())
+    if off > _CLOCK_OFF:
+        return [Finding("time", PROBLEM, f"its clock and this computer's differ by {_span(off)}",
+                        f"which one is wrong? It asks {clock.get('server')}, setting "
+                        "`time_server`")]
+    return [Finding("time", OK, f"set, by {clock.get('server')}")]
+
+
+def _tls(told: Told, device: str) -> list[Finding]:
+    tls = told.part("tls")
+    if not tls or tls["state"] == "ok":
+        return []
+    if any(event["event"] == "no_tls" for event in told.events):
+        return []  # the log says why
+    return complaints.judge([{"event": "no_tls", "why": ""}])
+
+
+def _mailboxes(told: Told, device: str) -> list[Finding]:
+    mailboxes = told.parts.get("mailbox", [])
+    shut = [each for each in mailboxes if "why" in each]
+    findings = []
+    if mailboxes and len(shut) < len(mailboxes):
+        findings.append(Finding("accounts", OK, ", ".join(
+            f"{each['mailbox']} ({each['messages']} messages, {_size(each['octets'])})"
+            for each in mailboxes if "why" not in each)))
+    if told.part("card").get("state") == "ok":
+        findings += complaints.judge([{**each, "event": "mailbox_closed"} for each in shut])
+    return findings
+
+
+# --- at its prompt ------------------------------------------------------------------------------
+
+def at_prompt(device: str) -> list[Finding]:
+    """What a board is like whose firmware does not run: it serves nobody. It is reset afterwards,
+    which tries again. Raises UserError.
+    """
+    with Prompt(device) as prompt:
+        name, number, _, machine = kind.facts(prompt)
+        if name != "micropython":
+            raise UserError(f"{device}: it runs {name}")
+        findings = [Finding("board", OK, f"{machine or 'a board'} at {device}, MicroPython "
+                            f"{number}, at its prompt")]
+        is_there = kind.frozen(prompt) or prompt.read(version.LIST)
+        if not is_there:
+            return [*findings, Finding("firmware", PROBLEM, "picopost is not on it",
+                                       "`make deploy`")]
+        fault = (prompt.read(transfer.FAULT) or b"").decode(errors="replace")
+        findings += _stopped(fault.partition("\n")[2].strip())
+        settings = prompt.read("settings.json")
+    if settings is not None and not _is_json(settings):
+        findings.append(Finding("firmware", PROBLEM, "its settings.json is no JSON",
+                                "`make deploy` asks whether to leave it out"))
+    return findings
+
+
+def _stopped(why: str) -> list[Finding]:
+    findings = [Finding("firmware", PROBLEM, "picopost is on it, and does not run",
+                        "`make console`, there Ctrl-D; or plug it in again")]
+    if why:  # of the last start that failed, if that is not long ago
+        findings += complaints.judge([{"event": "safe_mode", "why": why}])
+    return findings
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+        return True
+    except ValueError:
+        return False
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def _size(octets: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if octets >= size:
+            return f"{octets / size:.1f} {unit}"
+    return f"{octets} octets"

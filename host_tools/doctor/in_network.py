@@ -1,0 +1,218 @@
+"""What this computer finds of an appliance in its network: names, services, TLS."""
+
+from __future__ import annotations
+
+import hashlib
+import poplib
+import smtplib
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
+
+_PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
+_NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6762 5.2)
+# As the appliance comes.
+PORTS = {"smtp": 25, "pop3": 110, "smtps": 465, "submission": 587, "pop3s": 995}
+
+
+@dataclass
+class Service:
+    """One that was asked. `why` says why it does not serve, "" where it does."""
+
+    name: str
+    port: int
+    why: str = ""
+    no_room: bool = False  # for a session in TLS
+    starttls: bool = False
+    starttls_fails: str = ""
+    certificate: bytes = b""  # DER
+
+    @property
+    def in_tls(self) -> bool:
+        """From the first octet."""
+        return self.name in ("smtps", "pop3s")
+
+
+def ask(name: str, host: str, port: int) -> Service:
+    """Greet it, ask what it can, begin TLS where it is offered, say good-bye."""
+    found = Service(name, port)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the certificate is looked at below
+    try:
+        (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
+    except ssl.SSLError as error:
+        # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
+        found.no_room = error.reason == "TLSV1_ALERT_INTERNAL_ERROR"
+        found.why = "no room for a session in TLS" if found.no_room else (
+            f"TLS fails: {error.reason or error}")
+    except ConnectionRefusedError:
+        found.why = "nobody listens there"
+    except TimeoutError:
+        found.why = "no answer"
+    except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto) as error:
+        found.why = _said(error)
+    return found
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPServerDisconnected) and "timed out" in str(error):
+        return "no answer"
+    if isinstance(error, smtplib.SMTPResponseException):
+        words = error.smtp_error
+        return f"it says {error.smtp_code} " + (
+            words.decode(errors="replace") if isinstance(words, bytes) else str(words))
+    if isinstance(error, poplib.error_proto) and error.args:
+        words = error.args[0]
+        return "it says " + (words.decode(errors="replace") if isinstance(words, bytes)
+                             else str(words))
+    return str(error) or "it hangs up"
+
+
+def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
+    if found.in_tls:
+        server = smtplib.SMTP_SSL(host, found.port, timeout=_PATIENCE, context=context)
+    else:
+        server = smtplib.SMTP(host, found.port, timeout=_PATIENCE)
+    try:
+        server.ehlo("doctor")
+        found.starttls = server.has_extn("starttls")
+        if found.starttls:
+            try:
+                server.starttls(context=context)
+            except (OSError, smtplib.SMTPException) as error:
+                found.no_room = getattr(error, "smtp_code", 0) == 454  # RFC 3207 4
+                found.starttls_fails = _said(error)
+        if isinstance(server.sock, ssl.SSLSocket):
+            found.certificate = server.sock.getpeercert(binary_form=True)
+        if server.sock:
+            server.quit()
+    finally:
+        server.close()
+
+
+def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
+    if found.in_tls:
+        server = poplib.POP3_SSL(host, found.port, timeout=_PATIENCE, context=context)
+    else:
+        server = poplib.POP3(host, found.port, timeout=_PATIENCE)
+    try:
+        found.starttls = "STLS" in server.capa()
+        if found.starttls:
+            try:
+                server.stls(context)
+            except (OSError, poplib.error_proto) as error:
+                found.no_room = "SYS/TEMP" in str(error)
+                found.starttls_fails = _said(error)
+        if isinstance(server.sock, ssl.SSLSocket):
+            found.certificate = server.sock.getpeercert(binary_form=True)
+        if not found.starttls_fails:
+            server.quit()
+    finally:
+        server.close()
+
+
+def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Finding]:
+    """What is to be said of the services at `host` that were asked. `fingerprint`: the one that the
+    board says its certificate has (SHA-256 in hex digits), "" where it says that it has none, None
+    where nobody could ask it.
+    """
+    findings = []
+    for each in found:
+        where = f"{each.name} at {host} port {each.port}"
+        if not each.why:
+            tls = "in TLS" if each.in_tls else "STARTTLS" if each.starttls else "without TLS"
+            findings.append(Finding("services", OK, f"{where} answers, {tls}"))
+        elif each.in_tls and fingerprint == "":
+            findings.append(Finding("services", NOTE, f"{where}: {each.why}",
+                                    "it has no TLS; what is to be done about that stands there"))
+        else:
+            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}",
+                                    _WHY_NO_ROOM if each.no_room else _WHY_SILENT))
+        if each.starttls_fails:
+            findings.append(Finding("TLS", PROBLEM, f"{where}: STARTTLS fails: "
+                                    f"{each.starttls_fails}",
+                                    _WHY_NO_ROOM if each.no_room else
+                                    "plain sessions go on; see `make logs` while you try again"))
+    return findings + _judge_certificates(found, fingerprint)
+
+
+_WHY_NO_ROOM = ("a session in TLS takes 23 KB of the board's heap: is a mail program in the midst "
+                "of one? If none is, an image with the firmware in it (README) leaves more")
+_WHY_SILENT = ("is this computer in the board's network? A listener serves private networks only "
+               "(its setting `networks`); a firewall or guest network may be in between")
+
+
+def _judge_certificates(found: list[Service], fingerprint: str | None) -> list[Finding]:
+    seen = {each.certificate for each in found if each.certificate}
+    if not seen:
+        return []
+    if len(seen) > 1:
+        return [Finding("TLS", PROBLEM, "its services show different certificates",
+                        "is one of its ports another machine's? Look at what forwards them")]
+    certificate = seen.pop()
+    shown = hashlib.sha256(certificate).digest().hex()
+    text = ":".join(shown[at:at + 2] for at in range(0, len(shown), 2)).upper()
+    if fingerprint and fingerprint != shown:
+        return [Finding("TLS", PROBLEM, f"the certificate that is shown here, SHA-256 {text}, is "
+                        "not the board's",
+                        "somebody is in between, or that address is another machine's: do not "
+                        "type a password there")]
+    return [Finding("TLS", OK, f"certificate SHA-256 {text}"
+                    + (", as the board says" if fingerprint else ""))]
+
+
+def names_in(found: list[Service]) -> list[str]:
+    """The host names that the services' certificate is for."""
+    for each in found:
+        if each.certificate:
+            parsed = x509.load_der_x509_certificate(each.certificate)
+            names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            return names.get_values_for_type(x509.DNSName)
+    return []
+
+
+def resolved(name: str) -> list[str]:
+    """The IPv4 addresses that this computer finds for a name, [] where it finds none in time."""
+    answer: list[str] = []
+
+    def work() -> None:
+        try:
+            for info in socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM):
+                answer.append(info[4][0])
+        except OSError:
+            pass
+
+    # A resolver has no deadline that could be set.
+    asking = threading.Thread(target=work, daemon=True)
+    asking.start()
+    asking.join(_NAME_PATIENCE)
+    return sorted(set(answer))
+
+
+def judge_names(hostname: str, address: str, certified: list[str]) -> list[Finding]:
+    """Whether this computer finds the board, at `address`, by its name."""
+    findings = []
+    local = hostname if hostname.endswith(".local") else hostname + ".local"
+    answers = resolved(local)
+    if address in answers:
+        findings.append(Finding("names", OK, f"{local} is {address}"))
+    elif answers:
+        findings.append(Finding("names", PROBLEM, f"{local} is {', '.join(answers)} here, and the "
+                                f"board is at {address}",
+                                "two have that name: give the board another hostname "
+                                "(`make deploy`)"))
+    else:
+        findings.append(Finding("names", NOTE, f"this computer does not find {local}",
+                                f"type the address, {address}, and let the router always give it "
+                                "that one. Linux needs avahi-daemon and libnss-mdns for names in "
+                                ".local; they do not cross from one network to another"))
+    if certified and local not in certified and hostname not in certified:
+        findings.append(Finding("names", NOTE, f"the certificate is for {', '.join(certified)}, "
+                                f"not for {hostname}", "`make deploy` makes one for that name"))
+    return findings
