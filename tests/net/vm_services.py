@@ -37,7 +37,7 @@ def up():
         asyncio.run(link.up())
         return 0
     except OSError as error:
-        return str(error)
+        return error.why
 
 
 def met(service, error):
