@@ -11,6 +11,7 @@ import machine
 import micropython
 
 from picopost import clock, event_log, limits, load, status_led, unload
+from picopost.net import tell
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
@@ -108,6 +109,11 @@ def _link(board, settings):
     return Link(board, settings)
 
 
+def _without_network(link):
+    """The LED's code."""
+    return status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK
+
+
 async def _join(link, led):
     """Bring the link up; tries for ever, since a router may boot later than we do."""
     led.code = status_led.NO_NETWORK
@@ -116,7 +122,8 @@ async def _join(link, led):
             await link.up()
             return
         except OSError as error:
-            event_log.log("link_failed", error=str(error))
+            tell(error)
+            led.code = _without_network(link)
         await asyncio.sleep_ms(limits.LINK_RETRY)
 
 
@@ -198,7 +205,7 @@ async def _watch(dog, led, office, link, ready, proven):
             if office.volume.failure:
                 led.code = status_led.NO_CARD
             else:
-                led.code = status_led.SERVING if link.connected else status_led.NO_NETWORK
+                led.code = status_led.SERVING if link.connected else _without_network(link)
             left -= 1
             if not left and proven:
                 proven()

@@ -42,7 +42,7 @@ def test_no_access_point_at_first(tmp_path):
     running.board.radio.access_point = False
     with running:
         event = running.wait_for("link_failed")
-        assert "home" in event["error"] and "secret" not in event["error"]
+        assert "home" in event["why"] and "secret" not in event["why"]
         running.board.radio.access_point = True
         running.wait_for("ready")
         assert send(running.smtp, b"Subject: x\r\n").startswith(b"250")

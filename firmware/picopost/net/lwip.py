@@ -7,13 +7,17 @@ import time
 from asyncio import core
 from micropython import const
 
+import network
+
 from picopost import event_log, limits
-from picopost.net import lwip_memory
+from picopost.net import lwip_memory, tell
 
 _TCP = const(6)
 _TCP_NODELAY = const(1)
 _BACKLOG = const(8)  # all that come at once get a seat, wait for one, or hear why not
 _CHECK = const(50)  # ms between two looks while the link comes up
+_HOSTNAME = const(32)  # octets that MicroPython keeps of a name (extmod/modnetwork.h)
+_PARTS = ("address", "netmask", "gateway", "dns")
 
 
 def _readable(sock):
@@ -118,14 +122,16 @@ class Link:
     """lwIP's sockets over `interface`, an object of the module `network`; its listeners survive
     the loss and return of the network. Subclasses say how to bring it up.
 
-    `settings`: `address`, "dhcp" or a dict of address, netmask, gateway and dns as text. `address`
+    `settings`: `hostname`; `address`, "dhcp" or a dict of address, netmask, gateway and dns as text;
+    perhaps `fallback_address`, such a dict for where no DHCP server answers. `address`
     is the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
-    with each later one.
+    with each later one. `refused`: the access point does not take our password.
     """
 
     max_sessions = limits.LWIP_SESSIONS
     max_waiting = limits.LWIP_WAITING
     moved = None
+    refused = False
 
     def __init__(self, interface, settings):
         self.address = ""
@@ -133,7 +139,11 @@ class Link:
         self.likes_bulk = self._memory is None
         self._interface = interface
         self._settings = settings
+        self._lost = time.ticks_ms()  # when the network was last seen to be lost
         self._listeners = []
+        # lwIP answers to it by mDNS, from the moment when the interface is active, and DHCP tells it
+        # the router.
+        network.hostname(settings["hostname"][:_HOSTNAME])
 
     async def up(self):
         """Bring the interface up until it has an address. OSError, which says why, when that does
@@ -146,9 +156,26 @@ class Link:
         address = self._settings["address"]
         if address == "dhcp":
             return False
-        self._interface.ifconfig((address["address"], address["netmask"], address["gateway"],
-                                  address["dns"]))
+        self._interface.ifconfig([address[part] for part in _PARTS])
         return True
+
+    def _falls_back(self):
+        """Nobody answers to DHCP: take the address for such networks, where the settings have one."""
+        fallback = self._settings.get("fallback_address")
+        if not fallback:
+            return False
+        if not self._on_fallback():
+            event_log.log("fallback_address", address=fallback["address"],
+                          why="no DHCP server answers",
+                          advice="none has to; it is asked on, and what it gives is taken")
+        # That stops DHCP (extmod/network_lwip.c), which finds no address of its own to give up.
+        self._interface.ifconfig([fallback[part] for part in _PARTS])
+        self._interface.ipconfig(dhcp4=True)
+        return True
+
+    def _on_fallback(self):
+        fallback = self._settings.get("fallback_address")
+        return fallback and self.address == fallback["address"]
 
     async def _until(self, done, timeout):
         """Wait until `done()`; False when that takes longer than `timeout` milliseconds."""
@@ -227,6 +254,7 @@ class Link:
                 self.address = self._interface.ifconfig()[0]
             else:
                 event_log.log("link_down")
+                self._lost = time.ticks_ms()
                 while not await self._is_up_again():
                     await asyncio.sleep_ms(limits.LINK_RETRY)
             if not up or self.address != before:
@@ -239,7 +267,7 @@ class Link:
             await self.up()
             return True
         except OSError as error:
-            event_log.log("link_failed", error=str(error))
+            tell(error)
             return False
 
     def close(self):

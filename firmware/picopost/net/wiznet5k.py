@@ -4,11 +4,13 @@ The chip's own TCP (wiznet.py) lies idle. MicroPython's driver moves the frames,
 interrupt and in lwIP's timer, so nothing here polls.
 """
 
+import time
+
 import machine
 import network
 
 from picopost import limits
-from picopost.net import lwip
+from picopost.net import lwip, no_cable, no_dhcp
 
 
 class Link(lwip.Link):
@@ -26,17 +28,24 @@ class Link(lwip.Link):
                          settings)
 
     async def up(self):
-        """Wait for the cable, get an address. OSError with a text: no cable, no DHCP server."""
+        """Wait for the cable, get an address. LinkError: no cable, no DHCP server."""
         nic = self._interface
         # Does nothing while the interface is up. The driver takes it down when the chip refuses a
         # frame; then, as at the start, this resets the chip, and the loop stands for 0.4 s.
         nic.active(True)
         if not await self._until(nic.status, limits.CABLE_WAIT):
-            raise OSError("W5500: no link, is the cable in?")
-        if not self._fixed_address():
+            raise no_cable()
+        if self._on_fallback():
+            self._falls_back()
+        elif not self._fixed_address():
             # Nobody tells lwIP of the cable. It asks for a lease from the start on, ever more
-            # rarely, and would keep an old one in a new network: so it is told to ask now.
+            # rarely, and would keep an old one in a new network: so it is told to ask now, its own
+            # server where the network is the same for sure, and else any, as if it had none.
+            if time.ticks_diff(time.ticks_ms(), self._lost) > limits.SAME_NETWORK:
+                nic.ipconfig(dhcp4=False)
             nic.ipconfig(dhcp4=True)
-        if not await self._until(nic.isconnected, limits.LWIP_DHCP_WAIT):
-            raise OSError("W5500: no DHCP server answers")
+        fallback = self._settings.get("fallback_address")
+        wait = limits.DHCP_FALLBACK if fallback else limits.LWIP_DHCP_WAIT
+        if not await self._until(nic.isconnected, wait) and not self._falls_back():
+            raise no_dhcp()
         self.address = nic.ifconfig()[0]
