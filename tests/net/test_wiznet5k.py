@@ -102,3 +102,10 @@ def test_stops_while_there_is_no_cable(tmp_path):
     running.board.cable.plugged = False
     with running:
         running.wait_for("link_failed")
+
+
+def test_the_name_for_mdns_is_there_before_the_interface(tmp_path):
+    """lwIP takes it at that moment (mdns_resp_add_netif); 32 octets of it at most."""
+    with running_board(tmp_path, {"hostname": "p" * 40}) as running:
+        running.wait_for("ready")
+        assert running.board.cable.name == "p" * 32
