@@ -251,10 +251,8 @@ DHCP_MAX_LEASE = const(172_800)
 MDNS_MESSAGE = const(512)
 # Of its questions, and of its answers: 50 us each and 5 ms at most.
 MDNS_RECORDS = const(24)
-# RFC 6762 6: between two answers to all; 5.4: who wants one for itself gets it for itself when all
-# have heard it in the last quarter of its 120 s.
+# RFC 6762 6: between two answers to all.
 MDNS_PAUSE = const(1_000)
-MDNS_FRESH = const(30_000)
 # For the hardware address of one that asked a moment ago.
 MDNS_ARP = const(300)
 # --- lwIP's links ----------------------------------------------------------------------------

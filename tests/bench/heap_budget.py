@@ -70,7 +70,7 @@ PARTS = (
     Part("sessions", ("net.server", "appliance")),
     Part("lwIP, by radio", ("net.wifi",), link="wifi"),
     Part("lwIP, W5500 for frames", ("net.wiznet5k",), link="wiznet5k"),
-    Part("W5500's own TCP", ("net.wiznet", "net.dhcp"), link="wiznet"),
+    Part("W5500's own TCP", ("net.wiznet", "net.dhcp", "net.mdns"), link="wiznet"),
     Part("SMTP", ("smtp.service",)),
     Part("POP3", ("pop3.service",)),
     Part("main.py, which the board compiles", (MAIN,)),

@@ -153,7 +153,7 @@ def test_an_hour_without_a_network(tmp_path, name):
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_another_router_with_another_subnet(tmp_path, name):
-    """It does not answer to who asks for an address of the old one: so it is asked for a new one."""
+    """It does not answer to who asks for an address of the old one, so a new one is asked for."""
     with running_board(tmp_path, name) as running:
         running.wait_for("ready")
         with Lines(running.smtp) as smtp:
@@ -167,7 +167,7 @@ def test_another_router_with_another_subnet(tmp_path, name):
             while running.wait_for("link_up")["address"] != address:
                 pass
             seconds = serves_within(running, since, address)
-        print(f"{name}: a service is back {seconds:.2f} s after the cable is in another network")
+        print(f"{name}: a service is back {seconds:.2f} s after the link, elsewhere")
         has_all_its_seats(running)
         no_fault(running)
 

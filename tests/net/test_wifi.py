@@ -67,7 +67,7 @@ class Led:
 
     def __init__(self, board):
         self._flashes: list[float] = []
-        board.pins.outputs[25] = lambda level: self._flashes.append(time.monotonic()) if level else 0
+        board.pins.outputs[25] = lambda level: level and self._flashes.append(time.monotonic())
 
     def code(self) -> int:
         """Flashes between the next two pauses."""

@@ -4,8 +4,8 @@ import gc
 
 gc.threshold(16_384)  # as main.py
 
-import sys
-import time as wall
+import sys  # noqa: E402
+import time as wall  # noqa: E402
 
 
 class Time:
@@ -32,15 +32,15 @@ class Time:
 
 fast = sys.modules["time"] = Time()
 
-import asyncio
-from asyncio import core
+import asyncio  # noqa: E402
+from asyncio import core  # noqa: E402
 
 # A card is as slow as it is, whatever the time.
 sys.modules["time"] = wall
-from picopost.store import sd_bus, sd_card, sd_identify  # noqa: F401
+from picopost.store import sd_bus, sd_card, sd_identify  # noqa: E402, F401
 
 sys.modules["time"] = fast
-from picopost import appliance, event_log
+from picopost import appliance, event_log  # noqa: E402
 
 original_wait = core.IOQueue.wait_io_event
 core.IOQueue.wait_io_event = lambda self, pause: original_wait(

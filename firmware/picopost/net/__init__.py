@@ -19,8 +19,8 @@ def tell(error):
 
 
 def no_cable():
-    return LinkError("W5500: no link, is the cable in?", "put it into the board and into a switch or "
-                     "router that has power; its lights are on where both ends are")
+    return LinkError("W5500: no link, is the cable in?", "put it into the board, and into a switch "
+                     "or router that has power; its lights are on where both ends are")
 
 
 def no_dhcp():

@@ -153,7 +153,7 @@ class Lease:
         self._bound = False
         self._verifying = False
         self._held = False  # the address in use is a lease's
-        self._kept = False  # of an old one, which is good until it ends, or until there is a new one
+        self._kept = False  # of an old one, good until it ends, or until there is a new one
         self.failures = 0
         self.calm = False
 
@@ -203,8 +203,8 @@ class Lease:
         return self._datagrams.waiting()
 
     def verify(self):
-        """Ask for the same lease again, by broadcast: the cable may lead elsewhere now. Where that is
-        not answered another one is looked for, and the old one kept meanwhile.
+        """Ask for the same lease again, by broadcast: the cable may lead elsewhere now. Where that
+        is not answered another one is looked for, and the old one kept meanwhile.
 
         RFC 2131 3.7.
         """

@@ -7,8 +7,6 @@ import time
 from asyncio import core
 from micropython import const
 
-import network
-
 from picopost import event_log, limits
 from picopost.net import lwip_memory, tell
 
@@ -16,7 +14,9 @@ _TCP = const(6)
 _TCP_NODELAY = const(1)
 _BACKLOG = const(8)  # all that come at once get a seat, wait for one, or hear why not
 _CHECK = const(50)  # ms between two looks while the link comes up
-_HOSTNAME = const(32)  # octets that MicroPython keeps of a name (extmod/modnetwork.h)
+# Octets that MicroPython keeps of a host name (extmod/modnetwork.h). lwIP takes it when the
+# interface becomes active, and answers to it by mDNS.
+HOSTNAME = const(32)
 _PARTS = ("address", "netmask", "gateway", "dns")
 
 
@@ -122,8 +122,8 @@ class Link:
     """lwIP's sockets over `interface`, an object of the module `network`; its listeners survive
     the loss and return of the network. Subclasses say how to bring it up.
 
-    `settings`: `hostname`; `address`, "dhcp" or a dict of address, netmask, gateway and dns as text;
-    perhaps `fallback_address`, such a dict for where no DHCP server answers. `address`
+    `settings`: `hostname`; `address`, "dhcp" or a dict of address, netmask, gateway and dns as
+    text; perhaps `fallback_address`, such a dict for where no DHCP server answers. `address`
     is the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
     with each later one. `refused`: the access point does not take our password.
     """
@@ -141,9 +141,6 @@ class Link:
         self._settings = settings
         self._lost = time.ticks_ms()  # when the network was last seen to be lost
         self._listeners = []
-        # lwIP answers to it by mDNS, from the moment when the interface is active, and DHCP tells it
-        # the router.
-        network.hostname(settings["hostname"][:_HOSTNAME])
 
     async def up(self):
         """Bring the interface up until it has an address. OSError, which says why, when that does
@@ -160,7 +157,7 @@ class Link:
         return True
 
     def _falls_back(self):
-        """Nobody answers to DHCP: take the address for such networks, where the settings have one."""
+        """Nobody answers to DHCP: take the address for such networks, if the settings have one."""
         fallback = self._settings.get("fallback_address")
         if not fallback:
             return False

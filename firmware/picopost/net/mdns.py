@@ -21,7 +21,7 @@ _OTHERS = const(0x780F)  # opcode and response code: 0, or it is ignored (18.3, 
 _ANSWER = const(0x8400)  # QR and AA
 _A, _NSEC, _ANY = const(1), const(47), const(255)
 _IN = const(1)
-_TOP = const(0x8000)  # of a class: answer me alone (18.12); in a record: forget others (18.13)
+_TOP = const(0x8000)  # of a class: answer me alone (18.12); in a record: forget others (10.2)
 _TTL = const(120)  # s (10)
 _LEGACY_TTL = const(10)  # s (6.7)
 _FIRST = b"\xc0\x0c"  # the name behind the header, in short (RFC 1035 4.1.4)
@@ -82,12 +82,12 @@ class Name:
             at = end
 
     def answer(self, message, address, legacy):
-        """What to say to `message`, and whether to its sender alone: (octets, bool), or None.
+        """What to say to `message`, octets or None.
 
         `address`: ours, 4 octets. `legacy`: it came from another port than 5353 (6.7). What is no
         message, or ends too early, is ignored. Reads limits.MDNS_RECORDS of it at most.
         """
-        wanted, alone, question = 0, True, b""
+        wanted, question = 0, b""
         try:
             flags = _word(message, 2)
             if flags & _OTHERS:
@@ -99,7 +99,6 @@ class Name:
                 kind, of = _word(message, at - 4), _word(message, at - 2)
                 if ours and of & ~_TOP in (_IN, _ANY):
                     wanted |= _ADDRESS_WANTED if kind in (_A, _ANY) else _ANYTHING_WANTED
-                    alone = alone and bool(of & _TOP)
                     question = self._octets + struct.pack(">HH", kind, of & ~_TOP)
             for _ in range(min(_word(message, 6), limits.MDNS_RECORDS)):
                 ours = self._is_at(message, at)
@@ -117,8 +116,8 @@ class Name:
         if not wanted or flags & _RESPONSE:
             return None
         if legacy:
-            return self._legacy(message[:2], question, address, wanted), True
-        return self.announcement(address, wanted), alone
+            return self._legacy(message[:2], question, address, wanted)
+        return self.announcement(address, wanted)
 
     def announcement(self, address, wanted=_ADDRESS_WANTED):
         """That this is our address, and that the name has no other records (6.1, 6.2, 8.3)."""
@@ -146,7 +145,7 @@ class Responder:
         self.name = Name(hostname)
         self._chip = chip
         self._number = number
-        self._said = time.ticks_add(time.ticks_ms(), -limits.MDNS_FRESH)  # to all, the last time
+        self._said = time.ticks_add(time.ticks_ms(), -limits.MDNS_PAUSE)  # to all, the last time
         self._patience = 0  # ticks_ms until which an answer to one alone may be on its way
         self.announce()
 
@@ -155,9 +154,9 @@ class Responder:
         self._left = 2
         self._member = False
 
-    def _is_fresh(self, milliseconds):
+    def _has_just_said(self):
         # Below 0 where it is so long ago that the ticks have gone round.
-        return 0 <= time.ticks_diff(time.ticks_ms(), self._said) < milliseconds
+        return 0 <= time.ticks_diff(time.ticks_ms(), self._said) < limits.MDNS_PAUSE
 
     def step(self, addresses):
         """Do what is due. The socket is free, or ours; `addresses`: as W5500.configure has them.
@@ -176,7 +175,7 @@ class Responder:
             if message:
                 self._hear(message, addresses)
                 return
-        if self._left and not self._is_fresh(limits.MDNS_PAUSE):
+        if self._left and not self._has_just_said():
             self._left -= 1
             self._say(self.name.announcement(addresses[14:]))
 
@@ -186,16 +185,17 @@ class Responder:
         reply = self.name.answer(message, addresses[14:], port != PORT)
         if not reply:
             return
-        octets, alone = reply
-        if alone and (port != PORT or self._is_fresh(limits.MDNS_FRESH)):
-            for own, mask, other in zip(addresses[14:], addresses[4:], sender):
-                if (own ^ other) & mask:
-                    return  # not in our network (11)
-            self._member = False
-            self._patience = time.ticks_add(time.ticks_ms(), limits.MDNS_ARP)
-            self._chip.send_datagram(self._number, PORT, sender[:4], port, octets)
-        elif not self._is_fresh(limits.MDNS_PAUSE):
-            self._say(octets)
+        if port == PORT:
+            if not self._has_just_said():
+                self._say(reply)
+            return
+        for own, mask, other in zip(addresses[14:], addresses[4:], sender):
+            if (own ^ other) & mask:
+                return  # not in our network (11)
+        # To one alone the socket sends outside the group, and is back in it at a later step.
+        self._member = False
+        self._patience = time.ticks_add(time.ticks_ms(), limits.MDNS_ARP)
+        self._chip.send_datagram(self._number, PORT, sender[:4], port, reply)
 
     def _say(self, octets):
         self._said = time.ticks_ms()

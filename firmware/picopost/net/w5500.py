@@ -99,8 +99,8 @@ class W5500:
     """One chip on `spi` (mode 0, to 33 MHz) behind `chip_select`, a Pin that is high now.
 
     `registers` shows what the last look read: mode, command, status, tx_free, tx_read, tx_write,
-    rx_size, rx_read. `sender`: of the last datagram, address and port, 6 octets. Socket numbers are 0 to 7. Raises OSError(EIO) when the chip does not take
-    a command.
+    rx_size, rx_read. `sender`: of the last datagram, address and port, 6 octets. Socket numbers
+    are 0 to 7. Raises OSError(EIO) when the chip does not take a command.
     """
 
     def __init__(self, spi, chip_select):

@@ -24,6 +24,7 @@ class Link(lwip.Link):
 
     def __init__(self, board, settings):
         super().__init__(network.WLAN(network.STA_IF), settings)
+        network.hostname(settings["hostname"][: lwip.HOSTNAME])
 
     async def up(self):
         """Join the network. LinkError when it is not to be joined now."""

@@ -26,6 +26,7 @@ class Link(lwip.Link):
         names = ("cs", "reset", "interrupt") if "interrupt" in pins else ("cs", "reset")
         super().__init__(network.WIZNET5K(spi, *[machine.Pin(pins[name]) for name in names]),
                          settings)
+        network.hostname(settings["hostname"][: lwip.HOSTNAME])
 
     async def up(self):
         """Wait for the cable, get an address. LinkError: no cable, no DHCP server."""
