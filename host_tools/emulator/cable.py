@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from host_tools.emulator.lwip_name import LwipName
 
-_STATE, _ACTIVE, _ASK, _HOST, _NETWORK, _NAME = range(3, 9)
+_STATE, _ACTIVE, _ASK, _HOST, _NAME = range(3, 8)
 _LINK, _UP, _LEASED = 1, 2, 4
 _START, _STOP = 0, 1
 
@@ -33,7 +33,7 @@ class Cable:
         self.requests = 0
         self._up = False
         self._asking = False
-        self._lease: tuple[int, int] | None = None
+        self._lease = 0
         self._told = LwipName()
 
     @property
@@ -49,23 +49,22 @@ class Cable:
         self.questions += 1
         if number == _ACTIVE:
             self._up = bool(value)
-            self._lease = None
+            self._lease = 0
             if self._up:
                 self.resets += 1
                 self._request()
         elif number == _ASK:
             if value == _STOP:
-                self._lease = None
+                self._lease = 0
                 self._asking = False
             else:
                 self._request()
         elif number == _STATE:
             if self._asking and not (self.patient or self._lease):
                 self._request()
-            return (self.plugged * _LINK | self._up * _UP
-                    | (self._lease is not None) * _LEASED)
-        elif number in (_HOST, _NETWORK):
-            return (self._lease or (0, 0))[number == _HOST]
+            return self.plugged * _LINK | self._up * _UP | bool(self._lease) * _LEASED
+        elif number == _HOST:
+            return self._lease
         elif number == _NAME:
             self._told.octet(value)
         return 0
@@ -73,6 +72,6 @@ class Cable:
     def _request(self) -> None:
         self.requests += 1
         self._asking = True
-        known = self._lease is None or self._lease[0] == self.network
+        known = self._lease in (0, self._lease & 63 | self.network << 6)
         if self.plugged and self._up and self.dhcp_server and known:
-            self._lease = self.network, self.host
+            self._lease = self.network << 6 | self.host

@@ -5,7 +5,7 @@ from __future__ import annotations
 from host_tools.emulator.lwip_name import LwipName
 
 _STATE, _CONNECT, _ACTIVE = range(3)
-_HOST, _NETWORK, _NAME = 6, 7, 8
+_HOST, _NAME = 6, 7
 # Values of WLAN.status() of the rp2 port, as octets.
 _IDLE, _NO_ADDRESS, _GOT_IP, _NO_AP_FOUND, _WRONG_PASSWORD = 0, 2, 3, 256 - 2, 256 - 3
 
@@ -28,7 +28,7 @@ class Radio:
         self.questions = 0
         self._active = False
         self._wanted = False
-        self._lease: tuple[int, int] | None = None
+        self._lease = 0
         self._told = LwipName()
 
     @property
@@ -45,8 +45,8 @@ class Radio:
             self._wanted = self._active
         elif number == _STATE:
             return self._state()
-        elif number in (_HOST, _NETWORK):
-            return (self._lease or (0, 0))[number == _HOST]
+        elif number == _HOST:
+            return self._lease
         elif number == _NAME:
             self._told.octet(value)
         return 0
@@ -59,5 +59,5 @@ class Radio:
         if not self.password_right:
             return _WRONG_PASSWORD
         if self.dhcp_server:
-            self._lease = self.network, self.host
+            self._lease = self.network << 6 | self.host
         return _GOT_IP if self._lease else _NO_ADDRESS

@@ -163,6 +163,10 @@ class Lease:
             self._held, self._kept = any(address), False
             self._configure(address, *more)
 
+    def _end(self):
+        self._kept = False
+        self._changed(*[_UNASSIGNED] * 4)
+
     def step(self):
         """Do what is due, without waiting; True when the client has a lease."""
         datagrams = self._datagrams
@@ -170,8 +174,7 @@ class Lease:
         if not due and not (datagrams.waiting() and datagrams.arrived()):
             return self._bound
         if self._kept and self._client.expired():
-            self._kept = False
-            self._changed(*[_UNASSIGNED] * 4)
+            self._end()
         if datagrams.unanswered(1 if self.calm else limits.DHCP_ATTEMPTS):
             self.failures += 1
             datagrams.end()

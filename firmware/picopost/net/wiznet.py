@@ -263,9 +263,12 @@ class Link:
             taken = responder.name.taken
             responder.step(self._addresses)
             if responder.name.taken and not taken:
-                event_log.log("name_taken", name=self._settings["hostname"] + ".local",
-                              why="another device answers to it", advice="give one of the two "
-                              "another name: the setting hostname")
+                self._tell_of_rival()
+
+    def _tell_of_rival(self):
+        event_log.log("name_taken", name=self._settings["hostname"] + ".local",
+                      why="another device answers to it", advice="give one of the two another "
+                      "name: the setting hostname")
 
     def _patrol(self):
         number = self._patrolled

@@ -20,17 +20,22 @@ _STAT_NO_IP = 2  # CYW43_LINK_NOIP, which has no name in `network`
 _ASK = 0x4E  # N
 _STATE, _CONNECT, _ACTIVE = 0, 1, 2  # of the radio
 _NIC_STATE, _NIC_ACTIVE, _NIC_ASK = 3, 4, 5  # of the W5500
-_HOST = 6  # of either: the last octet of the address that the router gave, and the one before
-_NETWORK = 7
-_NAME = 8  # the host name when the interface becomes active, an octet each time
+_HOST = 6  # of either: the address that the router gave, its last octet and 64 times the one before
+_NAME = 7  # the host name when the interface becomes active, an octet each time
 _LINK, _UP, _LEASED = 1, 2, 4  # bits of its state
 _START, _STOP = 0, 1  # with _NIC_ASK
 _NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
 
 def _leased():
-    return ("127.0.%d.%d" % (machine.ask(_ASK, _NETWORK), machine.ask(_ASK, _HOST)), "255.0.0.0",
-            "127.0.0.1", "127.0.0.1")
+    host = machine.ask(_ASK, _HOST)
+    if host > 63:
+        return _leased_elsewhere(host)
+    return ("127.0.0.%d" % host, "255.0.0.0", "127.0.0.1", "127.0.0.1")
+
+
+def _leased_elsewhere(host):
+    return ("127.0.%d.%d" % (host >> 6, host & 63), "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
 
 def _tell_name():
@@ -68,11 +73,14 @@ class WLAN:
         if what == "rssi":
             return -50
         state = machine.ask(_ASK, _STATE)
-        if state == STAT_GOT_IP and self._dhcp:
-            self._fixed = None
-        elif state == _STAT_NO_IP and self._fixed:
-            return STAT_GOT_IP
+        if self._fixed:
+            return self._with_fixed(state)
         return state - 256 if state > 127 else state
+
+    def _with_fixed(self, state):
+        if state == STAT_GOT_IP and self._dhcp:
+            self._fixed = None  # DHCP has brought another
+        return STAT_GOT_IP if state == _STAT_NO_IP else state - 256 if state > 127 else state
 
     def isconnected(self):
         return self.status() == STAT_GOT_IP
@@ -82,8 +90,9 @@ class WLAN:
             self._fixed = tuple(values[0])
             self._dhcp = False
             return None
-        state = self.status()
-        return self._fixed or (_leased() if state == STAT_GOT_IP else _NO_ADDRESS)
+        if self._fixed and self._dhcp:
+            self.status()
+        return self._fixed or _leased()
 
     def ipconfig(self, *names, **values):
         if values != {"dhcp4": True}:
