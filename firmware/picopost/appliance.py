@@ -109,11 +109,6 @@ def _link(board, settings):
     return Link(board, settings)
 
 
-def _without_network(link):
-    """The LED's code."""
-    return status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK
-
-
 async def _join(link, led):
     """Bring the link up; tries for ever, since a router may boot later than we do."""
     led.code = status_led.NO_NETWORK
@@ -123,7 +118,7 @@ async def _join(link, led):
             return
         except OSError as error:
             tell(error)
-            led.code = _without_network(link)
+            led.code = status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK
         await asyncio.sleep_ms(limits.LINK_RETRY)
 
 
@@ -205,7 +200,8 @@ async def _watch(dog, led, office, link, ready, proven):
             if office.volume.failure:
                 led.code = status_led.NO_CARD
             else:
-                led.code = status_led.SERVING if link.connected else _without_network(link)
+                led.code = (status_led.SERVING if link.connected else
+                            status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK)
             left -= 1
             if not left and proven:
                 proven()

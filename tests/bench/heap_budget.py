@@ -80,6 +80,7 @@ PARTS = (
     Part("accounts from a card", ("card_accounts",), "start"),
     Part("recovery and rebuild, at the start", ("store.recovery", "store.rebuild"), "start"),
     Part("the time, by SNTP", ("net.sntp",), "sometimes"),
+    Part("why there is no network", ("net.trouble",), "sometimes"),
     Part("delivery reports", ("smtp.report",), "sometimes"),
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),

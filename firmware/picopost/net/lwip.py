@@ -14,10 +14,6 @@ _TCP = const(6)
 _TCP_NODELAY = const(1)
 _BACKLOG = const(8)  # all that come at once get a seat, wait for one, or hear why not
 _CHECK = const(50)  # ms between two looks while the link comes up
-# Octets that MicroPython keeps of a host name (extmod/modnetwork.h). lwIP takes it when the
-# interface becomes active, and answers to it by mDNS.
-HOSTNAME = const(32)
-_PARTS = ("address", "netmask", "gateway", "dns")
 
 
 def _readable(sock):
@@ -148,12 +144,17 @@ class Link:
         """
         raise NotImplementedError
 
+    def _fix(self, address):
+        """Tell lwIP an address of the settings, which stops its DHCP (extmod/network_lwip.c)."""
+        self._interface.ifconfig((address["address"], address["netmask"], address["gateway"],
+                                  address["dns"]))
+
     def _fixed_address(self):
         """Tell lwIP the address in the settings; False where DHCP is to bring one."""
         address = self._settings["address"]
         if address == "dhcp":
             return False
-        self._interface.ifconfig([address[part] for part in _PARTS])
+        self._fix(address)
         return True
 
     def _falls_back(self):
@@ -161,18 +162,13 @@ class Link:
         fallback = self._settings.get("fallback_address")
         if not fallback:
             return False
-        if not self._on_fallback():
+        if self.address != fallback["address"]:
             event_log.log("fallback_address", address=fallback["address"],
                           why="no DHCP server answers",
                           advice="none has to; it is asked on, and what it gives is taken")
-        # That stops DHCP (extmod/network_lwip.c), which finds no address of its own to give up.
-        self._interface.ifconfig([fallback[part] for part in _PARTS])
-        self._interface.ipconfig(dhcp4=True)
+        self._fix(fallback)
+        self._interface.ipconfig(dhcp4=True)  # which has no address of its own to give up
         return True
-
-    def _on_fallback(self):
-        fallback = self._settings.get("fallback_address")
-        return fallback and self.address == fallback["address"]
 
     async def _until(self, done, timeout):
         """Wait until `done()`; False when that takes longer than `timeout` milliseconds."""

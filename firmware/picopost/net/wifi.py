@@ -4,19 +4,12 @@ import network
 from micropython import const
 
 from picopost import limits
-from picopost.net import LinkError, lwip, no_dhcp
+from picopost.net import lwip
 
-# WLAN.status() of the rp2 port.
+# WLAN.status() of the rp2 port; net/trouble.py has the words.
 _NO_ADDRESS = const(2)
 _WRONG_PASSWORD = const(-3)
-_NEARER = "bring it nearer to the access point, whose network has to be one of 2.4 GHz"
-_FAILURES = {
-    -1: ("the connection failed", _NEARER),
-    -2: ("no such network", "is that its name? The setting wifi says it, `make deploy` sets it; "
-         + _NEARER),
-    _WRONG_PASSWORD: ("wrong password", "give it the right one: the setting wifi, `make deploy` "
-                      "sets it"),
-}
+_NAME = const(32)  # octets that MicroPython keeps of a host name (extmod/modnetwork.h)
 
 
 class Link(lwip.Link):
@@ -24,10 +17,11 @@ class Link(lwip.Link):
 
     def __init__(self, board, settings):
         super().__init__(network.WLAN(network.STA_IF), settings)
-        network.hostname(settings["hostname"][: lwip.HOSTNAME])
+        # lwIP takes it when the radio becomes active, and answers to it by mDNS.
+        network.hostname(settings["hostname"][:_NAME])
 
     async def up(self):
-        """Join the network. LinkError when it is not to be joined now."""
+        """Join the network. OSError, as net/trouble.py knows it, when that cannot be now."""
         wlan = self._interface
         wlan.active(True)
         self._fixed_address()
@@ -40,8 +34,7 @@ class Link(lwip.Link):
         self.refused = status == _WRONG_PASSWORD
         if not wlan.isconnected():
             if status != _NO_ADDRESS:
-                why, advice = _FAILURES.get(status, ("not joined in time", _NEARER))
-                raise LinkError("Wi-Fi %r: %s" % (wifi["ssid"], why), advice)
+                raise OSError(min(status, 0), wifi["ssid"])
             if not self._falls_back():
-                raise no_dhcp()
+                raise OSError("no DHCP")
         self.address = wlan.ifconfig()[0]

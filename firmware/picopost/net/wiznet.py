@@ -17,7 +17,7 @@ import machine
 from micropython import const
 
 from picopost import event_log, limits
-from picopost.net import LinkError, no_cable, no_dhcp, w5500
+from picopost.net import w5500
 from picopost.net.w5500_socket import Connection
 
 _DATAGRAMS = const(0)  # socket for UDP; the others are for TCP
@@ -75,7 +75,7 @@ class Link:
     async def up(self):
         """Reset the chip, wait for the cable, get an address.
 
-        Raises LinkError: no chip, no cable, no DHCP server.
+        Raises OSError, as net/trouble.py knows it: no chip, no cable, no DHCP server.
         """
         pins = self._board
         select = machine.Pin(pins["cs"], machine.Pin.OUT, value=1)
@@ -92,10 +92,9 @@ class Link:
             chip.reset()
         await asyncio.sleep_ms(_RESET)
         if not await self._until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
-            raise LinkError("W5500: no chip answers, VERSIONR is %d" % chip.version(),
-                            "look at its supply and its wires, as the board's page shows them")
+            raise OSError("no chip", chip.version())
         if not await self._until(chip.link, limits.CABLE_WAIT):
-            raise no_cable()
+            raise OSError("no cable")
         address = self._settings["address"]
         if address == "dhcp":
             await self._ask_for_address()
@@ -120,7 +119,7 @@ class Link:
             if self._falls_back():
                 return
             if self._lease.failures:
-                raise no_dhcp()
+                raise OSError("no DHCP")
             await asyncio.sleep_ms(_CHECK)
 
     def _falls_back(self):

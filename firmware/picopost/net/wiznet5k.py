@@ -8,9 +8,12 @@ import time
 
 import machine
 import network
+from micropython import const
 
 from picopost import limits
-from picopost.net import lwip, no_cable, no_dhcp
+from picopost.net import lwip
+
+_NAME = const(32)  # octets that MicroPython keeps of a host name (extmod/modnetwork.h)
 
 
 class Link(lwip.Link):
@@ -26,17 +29,19 @@ class Link(lwip.Link):
         names = ("cs", "reset", "interrupt") if "interrupt" in pins else ("cs", "reset")
         super().__init__(network.WIZNET5K(spi, *[machine.Pin(pins[name]) for name in names]),
                          settings)
-        network.hostname(settings["hostname"][: lwip.HOSTNAME])
+        # lwIP takes it when the interface becomes active, and answers to it by mDNS.
+        network.hostname(settings["hostname"][:_NAME])
 
     async def up(self):
-        """Wait for the cable, get an address. LinkError: no cable, no DHCP server."""
+        """Wait for the cable, get an address. OSError, as net/trouble.py knows it."""
         nic = self._interface
         # Does nothing while the interface is up. The driver takes it down when the chip refuses a
         # frame; then, as at the start, this resets the chip, and the loop stands for 0.4 s.
         nic.active(True)
         if not await self._until(nic.status, limits.CABLE_WAIT):
-            raise no_cable()
-        if self._on_fallback():
+            raise OSError("no cable")
+        fallback = self._settings.get("fallback_address")
+        if fallback and self.address == fallback["address"]:
             self._falls_back()
         elif not self._fixed_address():
             # Nobody tells lwIP of the cable. It asks for a lease from the start on, ever more
@@ -45,8 +50,7 @@ class Link(lwip.Link):
             if time.ticks_diff(time.ticks_ms(), self._lost) > limits.SAME_NETWORK:
                 nic.ipconfig(dhcp4=False)
             nic.ipconfig(dhcp4=True)
-        fallback = self._settings.get("fallback_address")
         wait = limits.DHCP_FALLBACK if fallback else limits.LWIP_DHCP_WAIT
         if not await self._until(nic.isconnected, wait) and not self._falls_back():
-            raise no_dhcp()
+            raise OSError("no DHCP")
         self.address = nic.ifconfig()[0]
