@@ -10,6 +10,7 @@ import machine
 import micropython
 
 from picopost import clock, event_log, keyboard, limits, load, status_led, unload
+from picopost.net import tell
 from picopost.net.failures import Failures
 from picopost.net.identity import Identity
 from picopost.net.server import Server
@@ -113,7 +114,8 @@ async def _join(link, led):
             await link.up()
             return
         except OSError as error:
-            event_log.log("link_failed", error=str(error))
+            tell(error)
+            led.code = status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK
         await asyncio.sleep_ms(limits.LINK_RETRY)
 
 
@@ -184,7 +186,8 @@ async def _watch(dog, led, office, link, ready, parts, proven):
             if office.volume.failure:
                 led.code = status_led.NO_CARD
             else:
-                led.code = status_led.SERVING if link.connected else status_led.NO_NETWORK
+                led.code = (status_led.SERVING if link.connected else
+                            status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK)
             left -= 1
             if not left and proven:
                 proven()

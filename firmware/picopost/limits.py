@@ -237,12 +237,30 @@ DHCP_ATTEMPTS = const(4)
 DHCP_RENEWAL_RETRY = const(60_000)
 # Between two looks at the times of a lease, each about 2 ms.
 DHCP_TIMES = const(10_000)
+# Between two searches while there is an address to live with: each has the socket for 4 s, in which
+# nobody answers to our name and nobody asks for the time.
+DHCP_PAUSE = const(12_000)
+# Without an address, then the one for that case is taken: a search has been made twice.
+DHCP_FALLBACK = const(10_000)
 # Seconds; longer leases are renewed as if they ended here, since adafruit_ticks counts no
 # further than 2**28 ms, 3.1 days (routers give up to ten).
 DHCP_MAX_LEASE = const(172_800)
+# --- our name, by mDNS -----------------------------------------------------------------------
+# Of a message, what is longer is cut: a question for one name has some 40 octets, and one for what
+# a phone looks for at once 300.
+MDNS_MESSAGE = const(512)
+# Of its questions, and of its answers: 50 us each and 5 ms at most.
+MDNS_RECORDS = const(24)
+# RFC 6762 6: between two answers to all.
+MDNS_PAUSE = const(1_000)
+# For the hardware address of one that asked a moment ago.
+MDNS_ARP = const(300)
+# --- lwIP's links ----------------------------------------------------------------------------
 # lwIP asks for a lease at once, then after 2, 4 and 8 s, the fourth time at 14 s; after so long it
 # is told to begin again, before its pauses grow to a minute.
 LWIP_DHCP_WAIT = const(30_000)
+# Without a cable, then it may lead into another network: nobody changes it faster.
+SAME_NETWORK = const(5_000)
 # For an access point to let us in, and between two tries to bring the link up.
 JOIN_TIME = const(15_000)
 LINK_RETRY = const(1_000)

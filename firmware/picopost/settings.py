@@ -43,6 +43,10 @@ def _is_address(value):
     return isinstance(value, dict) and sorted(value) == ["address", "dns", "gateway", "netmask"]
 
 
+def _is_fallback(value):
+    return value is None or value != "dhcp" and _is_address(value)
+
+
 def _is_wifi(value):
     return value is None or (isinstance(value, dict) and sorted(value) == ["password", "ssid"])
 
@@ -196,6 +200,8 @@ _KEYS = {
                     '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
                 '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
+    "fallback_address": (None, _is_fallback,
+                         "null, or what address may be, for where no DHCP server answers"),
     "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi'),
 }
 

@@ -11,6 +11,7 @@ SERVING = 0
 STARTING = 1
 NO_CARD = 2
 NO_NETWORK = 3
+WRONG_PASSWORD = 4  # of the Wi-Fi
 
 _timer = None
 

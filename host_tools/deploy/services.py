@@ -47,7 +47,8 @@ def wait_ready(device: str, say: Callable[[str], None]) -> dict:
 def _shown(event: dict) -> str:
     if event["event"] == "first_start":
         return f"user {event['user']}, password {event['password']}"
-    return f"{event['event'].replace('_', ' ')}: {event.get('why') or event.get('error')}"
+    advice = f" ({event['advice']})" if event.get("advice") else ""
+    return f"{event['event'].replace('_', ' ')}: {event['why']}{advice}"
 
 
 def greetings(ready: dict, host: str, offset: int = 0) -> dict[str, tuple[int, str]]:

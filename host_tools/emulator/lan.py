@@ -3,7 +3,8 @@
 Outside programs reach the chip's TCP port p at 127.0.0.1:(port_offset + p), and only while the
 chip listens there. Each is a device of the LAN: 127.0.0.x is seen as 192.168.77.x, so one that
 binds to 127.0.0.20 first is 192.168.77.20; 192.168.77.1 is also gateway, DHCP and DNS server.
-UDP does not leave the process: a table of handlers by port.
+UDP does not leave the process (a table of handlers by port), but where the chip has joined a
+multicast group: that is a real one, on the loopback interface.
 
 No threads and no clock: `poll()` moves what can be moved, when `fileno()` is readable.
 `set_link` and `vanish` may be called from another thread; `poll()` completes what they ask.
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from host_tools.emulator.dhcp_server import DhcpServer
+from host_tools.emulator.multicast import Member
 from host_tools.emulator.tcp_bridge import READ, Connection, tcp_socket
 
 NETWORK = bytes((192, 168, 77))
@@ -67,6 +69,8 @@ class Lan:
         self._selector = selectors.DefaultSelector()
         self._listeners: dict[int, _Listener] = {}
         self._connections: list[Connection] = []
+        self._member: Member | None = None
+        self._member_heard: Callable[[bytes, int, bytes], None] | None = None
         self._requests: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -89,6 +93,8 @@ class Lan:
         for connection in self._connections:
             connection.drop()
         self._connections.clear()
+        if self._member:
+            self._member.close()
         self._selector.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -154,9 +160,43 @@ class Lan:
         connection.drop()
         self._connections.remove(connection)
 
-    def datagram(self, address: bytes, port: int,
-                 payload: bytes) -> tuple[bytes, int, bytes] | None:
-        """Deliver one UDP payload; the reply as (source address, source port, payload) or None."""
+    def join(self, own: bytes, group: bytes, port: int,
+             heard: Callable[[bytes, int, bytes], None]) -> None:
+        """The chip, whose address is `own`, listens to `group` at UDP `port`, one group at a time.
+        `heard(address, port, payload)` is called with each datagram until `part`.
+        """
+        self._member_heard = heard
+        if self._member and (self._member.host, self._member.port) == (own[3], port):
+            return
+        if self._member:
+            self._member.close()
+        try:
+            self._member = Member(self._selector, group, port, own[3], self._hear)
+        except OSError as error:
+            self._member = None
+            _log.warning("multicast group %s: %s", socket.inet_ntoa(group), error.strerror)
+
+    def part(self) -> None:
+        """The chip listens to no group any more."""
+        self._member_heard = None
+
+    def _hear(self, address: bytes, port: int, payload: bytes) -> None:
+        if self._member_heard and self.link_up:
+            self._member_heard(NETWORK + address[3:], port, payload)
+
+    def multicast(self, payload: bytes, ttl: int) -> None:
+        """The chip sends to the group that it has joined."""
+        if self._member:
+            self._member.send(payload, ttl)
+
+    def datagram(self, address: bytes, port: int, payload: bytes,
+                 source: int = 0) -> tuple[bytes, int, bytes] | None:
+        """Deliver one UDP payload from the chip's port `source`; the reply as (source address,
+        source port, payload) or None. From a port of the group it goes to the real device there.
+        """
+        if self._member and source == self._member.port:
+            self._member.send_to(payload, address[3], port)
+            return None
         handler = self.udp.get(port)
         reply = handler(payload) if handler else None
         if reply is None:

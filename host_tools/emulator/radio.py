@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from host_tools.emulator.lwip_name import LwipName
+
 _STATE, _CONNECT, _ACTIVE = range(3)
-_HOST = 6
+_HOST, _NAME = 6, 7
 # Values of WLAN.status() of the rp2 port, as octets.
-_IDLE, _NO_AP_FOUND, _GOT_IP = 0, 256 - 2, 3
+_IDLE, _NO_ADDRESS, _GOT_IP, _NO_AP_FOUND, _WRONG_PASSWORD = 0, 2, 3, 256 - 2, 256 - 3
 
 
 class Radio:
-    """`access_point` may be switched at any time; a joined station loses it at once. `host` is the
-    last octet of the address that it gives, 127.0.0.1 at first.
+    """`access_point`, `password_right` and `dhcp_server` may be switched at any time; a joined
+    station loses its access point at once. `host` is the last octet of the address that the DHCP
+    server gives, and `network` the one before it: 127.0.0.1 at first. A lease stays until there is
+    another one, as lwIP has it, which asks for it again whenever it has joined.
 
-    `questions` counts what the firmware asked.
+    `questions` counts what the firmware asked; `name` is what lwIP answers to by mDNS.
     """
 
     def __init__(self):
         self.access_point = True
+        self.password_right = True
+        self.dhcp_server = True
         self.host = 1
+        self.network = 0
         self.questions = 0
         self._active = False
         self._wanted = False
+        self._lease = 0
+        self._told = LwipName()
+
+    @property
+    def name(self) -> str:
+        return self._told.name
 
     def ask(self, number: int, value: int) -> int:
         """Answer one frame of device_modules/network.py: an octet."""
@@ -31,9 +44,20 @@ class Radio:
         elif number == _CONNECT:
             self._wanted = self._active
         elif number == _STATE:
-            if self._wanted:
-                return _GOT_IP if self.access_point else _NO_AP_FOUND
-            return _IDLE
+            return self._state()
         elif number == _HOST:
-            return self.host
+            return self._lease
+        elif number == _NAME:
+            self._told.octet(value)
         return 0
+
+    def _state(self) -> int:
+        if not self._wanted:
+            return _IDLE
+        if not self.access_point:
+            return _NO_AP_FOUND
+        if not self.password_right:
+            return _WRONG_PASSWORD
+        if self.dhcp_server:
+            self._lease = self.network << 6 | self.host
+        return _GOT_IP if self._lease else _NO_ADDRESS

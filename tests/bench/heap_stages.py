@@ -34,7 +34,7 @@ from picopost.smtp import service as smtp_service  # noqa: E402, F401
 from picopost.store import compaction, recovery, retention  # noqa: E402, F401
 
 with open("board.json") as file:
-    for module in {"wiznet": ("wiznet", "dhcp"), "wiznet5k": ("wiznet5k",),
+    for module in {"wiznet": ("wiznet", "dhcp", "mdns"), "wiznet5k": ("wiznet5k",),
                    "wifi": ("wifi",)}[json.load(file)["link"]]:
         __import__("picopost.net." + module)
 

@@ -173,8 +173,17 @@ class ScriptedLan:
         connection.want(0)
         self._connections.remove(connection)
 
-    def datagram(self, address: bytes, port: int, payload: bytes) -> None:
+    def datagram(self, address: bytes, port: int, payload: bytes, source: int = 0) -> None:
         return None
+
+    def join(self, own: bytes, group: bytes, port: int, heard: Callable) -> None:
+        pass
+
+    def part(self) -> None:
+        pass
+
+    def multicast(self, payload: bytes, ttl: int) -> None:
+        pass
 
 
 class ScriptPort:

@@ -1,6 +1,9 @@
 """UDP of the W5500 model (datasheet 4.2)."""
 
 import random
+import socket
+
+import pytest
 
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.chips.w5500_registers import (
@@ -58,3 +61,65 @@ def test_udp_without_link_times_out(host, lan):
     host.give(0, b"x")
     assert host.interrupts(0) == IR_TIMEOUT
     assert host.status(0) == Status.SOCK_UDP
+
+
+# --- a multicast group (4.2, Sn_MR bit 7) -------------------------------------------------------
+
+GROUP = 0xEF4D0102  # 239.77.1.2, whose hardware address has 23 bits of it: 01:00:5E:4D:01:02
+PORT = 20_000 + random.randrange(10_000)
+
+
+def join(host, number, mac=0x01005E4D0102, port=PORT):
+    host.write_common(0x0F, bytes((192, 168, 77, 9)))
+    host.write(number, "Sn_DHAR", mac, 6)
+    host.write(number, "Sn_DIPR", GROUP, 4)
+    host.write(number, "Sn_DPORT", port, 2)
+    host.open(number, 0x80 | PROTOCOL_UDP, PORT)
+
+
+@pytest.fixture
+def device():
+    """127.0.0.7, another one in that group on the loopback interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        loopback = socket.inet_aton("127.0.0.1")
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+        sender.bind(("127.0.0.7", 0))
+        sender.settimeout(5)
+        yield sender
+
+
+def test_a_multicast_group(host, lan, device):
+    join(host, 0)
+    assert host.status(0) == Status.SOCK_UDP
+    host.give(0, b"to all")  # which it does not hear itself
+    device.sendto(b"hello", ("239.77.1.2", PORT))
+    host.until(lambda: host.read(0, "Sn_RX_RSR", 2))
+    port = device.getsockname()[1]
+    assert host.take(0) == bytes((192, 168, 77, 7)) + port.to_bytes(2, "big") + b"\0\x05hello"
+    device.sendto(b"you", ("127.0.0.9", PORT))  # its own address is heard too: UCASTB is 0
+    host.until(lambda: host.read(0, "Sn_RX_RSR", 2))
+    assert host.take(0)[8:] == b"you"
+    # From the same port, outside the group, to one alone.
+    host.open(0, PROTOCOL_UDP, PORT)
+    device.sendto(b"nobody listens", ("239.77.1.2", PORT))
+    host.write(0, "Sn_DIPR", 0xC0A84D07, 4)
+    host.write(0, "Sn_DPORT", port, 2)
+    host.give(0, b"answer")
+    assert device.recvfrom(100) == (b"answer", ("127.0.0.9", PORT))
+    host.chip.poll()
+    assert host.read(0, "Sn_RX_RSR", 2) == 0
+
+
+def test_a_multicast_group_without_link(host, lan, device):
+    join(host, 0)
+    lan.set_link(False)
+    device.sendto(b"x", ("239.77.1.2", PORT))
+    for _ in range(10):
+        host.chip.poll()
+    assert host.read(0, "Sn_RX_RSR", 2) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"mac": 0x01005ECD0102}, {"port": 1}])
+def test_a_multicast_group_whose_registers_do_not_fit(host, wrong):
+    with pytest.warns(UserWarning, match="not the group's"):
+        join(host, 0, **wrong)

@@ -68,7 +68,8 @@ def test_serving_is_on(vm):
     assert vm.eval("shown(status_led.SERVING, 3)") == [(25, 1, 0), 1, 1200, 1, 1200, 0]
 
 
-@pytest.mark.parametrize("code, flashes", [("STARTING", 1), ("NO_CARD", 2), ("NO_NETWORK", 3)])
+@pytest.mark.parametrize("code, flashes", [("STARTING", 1), ("NO_CARD", 2), ("NO_NETWORK", 3),
+                                           ("WRONG_PASSWORD", 4)])
 def test_trouble_is_so_many_flashes_and_a_pause(vm, code, flashes):
     assert vm.eval(f"shown(status_led.{code}, {flashes * 4 + 1})") == [
         (25, 1, 0), *[1, 200, 0, 200] * flashes, 1200, 0]

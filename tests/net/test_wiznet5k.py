@@ -59,7 +59,7 @@ def test_no_cable_at_first(tmp_path, settings, address):
     running = running_board(tmp_path, settings)
     running.board.cable.plugged = False
     with running:
-        assert "cable" in running.wait_for("link_failed")["error"]
+        assert "cable" in running.wait_for("link_failed")["why"]
         running.board.cable.plugged = True
         assert running.wait_for("ready")["address"] == address
         _serves(running)
@@ -69,7 +69,7 @@ def test_no_dhcp_server_at_first(tmp_path):
     running = running_board(tmp_path)
     running.board.cable.dhcp_server = False
     with running:
-        assert "DHCP" in running.wait_for("link_failed")["error"]
+        assert "DHCP" in running.wait_for("link_failed")["why"]
         running.board.cable.dhcp_server = True
         running.wait_for("ready")
         _serves(running)
@@ -102,3 +102,10 @@ def test_stops_while_there_is_no_cable(tmp_path):
     running.board.cable.plugged = False
     with running:
         running.wait_for("link_failed")
+
+
+def test_the_name_for_mdns_is_there_before_the_interface(tmp_path):
+    """lwIP takes it at that moment (mdns_resp_add_netif); 32 octets of it at most."""
+    with running_board(tmp_path, {"hostname": "p" * 40}) as running:
+        running.wait_for("ready")
+        assert running.board.cable.name == "p" * 32

@@ -26,7 +26,7 @@ class LwipBench(WiznetBench):
         self.vm.exec(f"import socket; socket._OFFSET = {self._offset}\n"
                      "from picopost.net import wifi\n"
                      "limits.LINK_RETRY = 1_000_000_000\n"
-                     "link = wifi.Link({}, {'address': 'dhcp', 'wifi': None})")
+                     "link = wifi.Link({}, {'hostname': 'xyz', 'address': 'dhcp', 'wifi': None})")
 
     def up(self) -> None:
         pass

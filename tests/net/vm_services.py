@@ -10,7 +10,7 @@ import sys  # noqa: F401 (this and the next: for the tests' expressions)
 import machine  # noqa: F401
 from micropython import mem_total
 from picopost import limits
-from picopost.net import w5500, wiznet
+from picopost.net import trouble, w5500, wiznet
 from picopost.net.w5500_socket import Connection
 
 PATTERN = bytes([n * 7 & 0xFF for n in range(251)]) * 4  # 1004 octets: no power of two
@@ -37,7 +37,7 @@ def up():
         asyncio.run(link.up())
         return 0
     except OSError as error:
-        return str(error)
+        return trouble.words(error)[0]
 
 
 def met(service, error):

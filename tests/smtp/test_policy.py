@@ -251,3 +251,19 @@ gc.collect()
     # That one took the place of the oldest.
     assert not vm.eval(f"f.begin('10.0.0.{80 - most}', 'girl')")
     assert vm.eval(f"f.begin('10.0.0.{80 - most + 2}', 'girl')")
+
+
+FIXED = {"address": "192.168.1.5", "netmask": "255.255.255.0", "gateway": "192.168.1.1",
+         "dns": "192.168.1.1"}
+
+
+@pytest.mark.parametrize("address, good", [
+    (None, True), (FIXED, True), ("dhcp", False), ({"address": "192.168.1.5"}, False)])
+def test_fallback_address(vm, address, good):
+    vm.exec(f"""
+try:
+    refused = settings.check({{"fallback_address": {address!r}}})["fallback_address"] != {address!r}
+except settings.SettingsError as error:
+    refused = "fallback_address" in str(error)
+""")
+    assert vm.eval("refused") is not good

@@ -23,5 +23,12 @@ limits.REAPER_PERIOD = 50
 limits.CABLE_WAIT = 300
 limits.LWIP_DHCP_WAIT = 300
 limits.LINK_RETRY = 50
+limits.JOIN_TIME = 300
+limits.DHCP_FALLBACK = 300
+limits.DHCP_PAUSE = 300
+limits.DHCP_RETRY = 100
+limits.DHCP_TIMES = 50
+limits.DHCP_RENEWAL_RETRY = 50
+limits.PATROL = 10
 
 appliance.main()

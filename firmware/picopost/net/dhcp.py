@@ -9,7 +9,7 @@ message, finds the answer, and the machine goes on.
 
 import time
 
-from adafruit_ticks import ticks_ms
+from adafruit_ticks import ticks_less, ticks_ms
 from adafruit_wiznet5k.adafruit_wiznet5k_dhcp import DHCP
 from micropython import const
 
@@ -57,6 +57,9 @@ class _Client(DHCP):
     def restart(self):
         self._dhcp_state = _INIT
 
+    def expired(self):
+        return ticks_less(self._lease_timeout, ticks_ms())
+
 
 class _Datagrams:
     """The chip driver under the package's client: its names, one UDP socket, no waiting."""
@@ -78,10 +81,10 @@ class _Datagrams:
     def overdue(self):
         return time.ticks_diff(self.deadline, time.ticks_ms()) <= 0
 
-    def unanswered(self):
-        """Nobody has answered a search, though it was repeated as often as it may be."""
+    def unanswered(self, attempts):
+        """Nobody has answered a search, though it was made so often."""
         return (self.waiting() and not self._extending and self.overdue()
-                and self.attempts >= limits.DHCP_ATTEMPTS)
+                and self.attempts >= attempts)
 
     def arrived(self):
         return self._chip.look(self._number).rx_size > 0
@@ -138,28 +141,50 @@ class Lease:
 
     `configure(address, netmask, gateway, dns)`, 4 octets each, is called when they change; with
     zeros when the lease has ended. `mac`: 6 octets. `failures` counts the searches that no
-    server answered; each is followed by the next.
+    server answered; each is followed by the next. `calm`: there is an address to live with until
+    one is answered, so the searches are short and leave the socket to others most of the time.
     """
 
     def __init__(self, chip, number, mac, hostname, configure):
-        self._datagrams = _Datagrams(chip, number, configure)
+        self._datagrams = _Datagrams(chip, number, self._changed)
         self._client = _Client(self._datagrams, mac, hostname)
+        self._configure = configure
         self._next = time.ticks_ms()
+        self._bound = False
+        self._verifying = False
+        self._held = False  # the address in use is a lease's
+        self._kept = False  # of an old one, good until it ends, or until there is a new one
         self.failures = 0
+        self.calm = False
+
+    def _changed(self, address, *more):
+        # The package gives up what it has whenever it begins anew.
+        if any(address) or self._held and not self._kept:
+            self._held, self._kept = any(address), False
+            self._configure(address, *more)
+
+    def _end(self):
+        self._kept = False
+        self._changed(*[_UNASSIGNED] * 4)
 
     def step(self):
         """Do what is due, without waiting; True when the client has a lease."""
         datagrams = self._datagrams
         due = time.ticks_diff(self._next, time.ticks_ms()) <= 0
         if not due and not (datagrams.waiting() and datagrams.arrived()):
-            return not datagrams.waiting()
-        if datagrams.unanswered():
+            return self._bound
+        if self._kept and self._client.expired():
+            self._end()
+        if datagrams.unanswered(1 if self.calm else limits.DHCP_ATTEMPTS):
             self.failures += 1
             datagrams.end()
             self._client.restart()  # RFC 2131 4.4.1: also when it was the REQUEST
+            if self.calm:
+                self._next = time.ticks_add(time.ticks_ms(), limits.DHCP_PAUSE)
             return False
         try:
-            bound = self._client.request_dhcp_lease()
+            self._bound = False
+            self._bound = self._client.request_dhcp_lease()
         except (_Pending, IndexError):  # the latter: an option longer than its message
             self._next = datagrams.deadline
             return False
@@ -167,18 +192,26 @@ class Lease:
         if datagrams.waiting():
             if datagrams.overdue():
                 pause = limits.DHCP_RENEWAL_RETRY
+                if self._verifying:  # another router may not know us, and say nothing
+                    self._kept, self._bound = True, False
+                    self._client.restart()
+                    pause = 0
+            self._verifying = False
             datagrams.end()
         self._next = time.ticks_add(time.ticks_ms(), pause)
-        return bound
+        return self._bound
 
     def busy(self):
         """A message of its own is under way."""
         return self._datagrams.waiting()
 
     def verify(self):
-        """Ask for the same lease again, by broadcast: the cable may lead elsewhere now.
+        """Ask for the same lease again, by broadcast: the cable may lead elsewhere now. Where that
+        is not answered another one is looked for, and the old one kept meanwhile.
 
         RFC 2131 3.7.
         """
+        self._datagrams.end()
         self._client.verify()
+        self._verifying = self._bound
         self._next = time.ticks_ms()

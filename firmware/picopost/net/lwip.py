@@ -8,7 +8,7 @@ from asyncio import core
 from micropython import const
 
 from picopost import event_log, limits
-from picopost.net import lwip_memory
+from picopost.net import lwip_memory, tell
 
 _TCP = const(6)
 _TCP_NODELAY = const(1)
@@ -118,14 +118,16 @@ class Link:
     """lwIP's sockets over `interface`, an object of the module `network`; its listeners survive
     the loss and return of the network. Subclasses say how to bring it up.
 
-    `settings`: `address`, "dhcp" or a dict of address, netmask, gateway and dns as text. `address`
+    `settings`: `hostname`; `address`, "dhcp" or a dict of address, netmask, gateway and dns as
+    text; perhaps `fallback_address`, such a dict for where no DHCP server answers. `address`
     is the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
-    with each later one.
+    with each later one. `refused`: the access point does not take our password.
     """
 
     max_sessions = limits.LWIP_SESSIONS
     max_waiting = limits.LWIP_WAITING
     moved = None
+    refused = False
 
     def __init__(self, interface, settings):
         self.address = ""
@@ -133,6 +135,7 @@ class Link:
         self.likes_bulk = self._memory is None
         self._interface = interface
         self._settings = settings
+        self._lost = time.ticks_ms()  # when the network was last seen to be lost
         self._listeners = []
 
     async def up(self):
@@ -141,13 +144,30 @@ class Link:
         """
         raise NotImplementedError
 
+    def _fix(self, address):
+        """Tell lwIP an address of the settings, which stops its DHCP (extmod/network_lwip.c)."""
+        self._interface.ifconfig((address["address"], address["netmask"], address["gateway"],
+                                  address["dns"]))
+
     def _fixed_address(self):
         """Tell lwIP the address in the settings; False where DHCP is to bring one."""
         address = self._settings["address"]
         if address == "dhcp":
             return False
-        self._interface.ifconfig((address["address"], address["netmask"], address["gateway"],
-                                  address["dns"]))
+        self._fix(address)
+        return True
+
+    def _falls_back(self):
+        """Nobody answers to DHCP: take the address for such networks, if the settings have one."""
+        fallback = self._settings.get("fallback_address")
+        if not fallback:
+            return False
+        if self.address != fallback["address"]:
+            event_log.log("fallback_address", address=fallback["address"],
+                          why="no DHCP server answers",
+                          advice="none has to; it is asked on, and what it gives is taken")
+        self._fix(fallback)
+        self._interface.ipconfig(dhcp4=True)  # which has no address of its own to give up
         return True
 
     async def _until(self, done, timeout):
@@ -232,6 +252,7 @@ class Link:
                 self.address = self._interface.ifconfig()[0]
             else:
                 event_log.log("link_down")
+                self._lost = time.ticks_ms()
                 while not await self._is_up_again():
                     await asyncio.sleep_ms(limits.LINK_RETRY)
             if not up or self.address != before:
@@ -244,7 +265,7 @@ class Link:
             await self.up()
             return True
         except OSError as error:
-            event_log.log("link_failed", error=str(error))
+            tell(error)
             return False
 
     def close(self):

@@ -28,8 +28,10 @@ _SN_MR = const(0x00)
 _SN_CR = const(0x01)
 _SN_IR = const(0x02)
 _SN_PORT = const(0x04)
+_SN_DHAR = const(0x06)  # DHAR, DIPR and DPORT follow each other: 12 octets
 _SN_DIPR = const(0x0C)
 _SN_DPORT = const(0x10)
+_SN_TTL = const(0x16)
 _SN_TX_WR = const(0x24)
 _SN_RX_RD = const(0x28)
 _SN_IMR = const(0x2C)
@@ -43,6 +45,7 @@ _WRITE = const(0x04)
 # A look's frame: three octets of header, then the socket registers from 0x00 to Sn_RX_RD.
 _LOOK = const(45)
 _REGISTERS = {
+    "mode": uctypes.UINT8 | 3,
     "command": uctypes.UINT8 | 4,
     "status": uctypes.UINT8 | 6,
     "tx_free": uctypes.UINT16 | 35,
@@ -56,6 +59,7 @@ _PEER = const(15)  # Sn_DIPR in that frame
 # Sn_MR. Without the no-delayed-ACK bit the chip acknowledges after RTR only, 200 ms.
 _TCP = const(0x21)
 _UDP = const(0x02)
+MULTICAST = const(0x82)  # UDP, for the group in Sn_DIPR and for our own address; IGMP version 2
 
 # Sn_CR.
 _OPEN = const(0x01)
@@ -76,6 +80,7 @@ UDP = const(0x22)
 
 # Sn_IMR: CON, DISCON, RECV and TIMEOUT. Not SEND_OK: a writer looks at the pointers itself.
 _NEWS = const(0x0F)
+_SEND_OK = const(0x10)  # of socket 0, whose datagrams make way for each other
 
 SOCKETS = const(8)
 BUFFER = const(2048)  # of each socket, either way, as the chip comes out of reset
@@ -93,14 +98,15 @@ def dotted(address):
 class W5500:
     """One chip on `spi` (mode 0, to 33 MHz) behind `chip_select`, a Pin that is high now.
 
-    `registers` shows what the last look read: command, status, tx_free, tx_read, tx_write,
-    rx_size, rx_read. Socket numbers are 0 to 7. Raises OSError(EIO) when the chip does not take
-    a command.
+    `registers` shows what the last look read: mode, command, status, tx_free, tx_read, tx_write,
+    rx_size, rx_read. `sender`: of the last datagram, address and port, 6 octets. Socket numbers
+    are 0 to 7. Raises OSError(EIO) when the chip does not take a command.
     """
 
     def __init__(self, spi, chip_select):
         self._spi = spi
         self._chip_select = chip_select
+        self.sender = None
         self._header = bytearray(3)
         self._octet = bytearray(4)
         self._pair = bytearray(5)
@@ -170,7 +176,7 @@ class W5500:
         self._write(bytes((0, _GAR, _WRITE)) + addresses)
         self._set(_SIMR, 0, 0xFF)
         for number in range(SOCKETS):
-            self._set(_SN_IMR, number << 5 | _SOCKET, _NEWS)
+            self._set(_SN_IMR, number << 5 | _SOCKET, _NEWS if number else _NEWS | _SEND_OK)
 
     def addresses(self):
         """What `configure` had set; zeros or noise after the chip lost its supply."""
@@ -312,6 +318,28 @@ class W5500:
             raise OSError(errno.EIO)
         self._write(bytes((0, _SN_DIPR, number << 5 | _SOCKET | _WRITE)) + address)
         self._set_pair(number, _SN_DPORT, peer_port)
+        self._send_datagram(number, data)
+
+    def join(self, number, group, port):
+        """Receive what comes to `group` (4 octets) at UDP `port`, and to our address at it; send to
+        the group, with a TTL of 255.
+        """
+        # The group's hardware address has the low 23 bits of it (RFC 1112 6.4).
+        frame = (bytes((0, _SN_DHAR, number << 5 | _SOCKET | _WRITE, 1, 0, 0x5E, group[1] & 0x7F))
+                 + group[2:] + group + bytes((port >> 8, port & 0xFF)))
+        self.close(number)
+        self._write(frame)
+        self._set(_SN_TTL, number << 5 | _SOCKET, 0xFF)
+        self._open(number, MULTICAST, port)
+        if self.look(number).status != UDP:
+            raise OSError(errno.EIO)
+
+    def multicast(self, number, data):
+        """Send `data` to the group of a socket that has joined one."""
+        self.look(number)
+        self._send_datagram(number, data)
+
+    def _send_datagram(self, number, data):
         pointer = self.registers.tx_write
         self._buffer(number, _TX_BUFFER | _WRITE, pointer)
         self._spi.write(data)
@@ -328,6 +356,7 @@ class W5500:
         head = bytearray(_DATAGRAM_HEADER)
         self._buffer(number, _RX_BUFFER, pointer)
         self._spi.readinto(head)
+        self.sender = head[:6]
         size = head[6] << 8 | head[7]
         data = bytearray(min(size, limit, registers.rx_size - _DATAGRAM_HEADER))
         self._spi.readinto(data)

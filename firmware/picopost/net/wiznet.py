@@ -1,6 +1,7 @@
 """The link of a board with a W5500: brings it up, listens, accepts, and wakes who waits.
 
-The chip has eight sockets. Socket 0 is for DHCP; each of the other seven is either a session's
+The chip has eight sockets. Socket 0 is for DHCP, for questions like the one for the time, and
+otherwise for who asks for our name (mDNS); each of the other seven is either a session's
 or listens, since a SYN that finds no listener is refused, and of several clients that come at
 once each needs its own. Where fewer sockets are free than there are ports, the ports served first
 keep theirs: a client of another one is refused, and tries again.
@@ -19,7 +20,7 @@ from picopost import event_log, limits
 from picopost.net import w5500
 from picopost.net.w5500_socket import Connection
 
-_DATAGRAMS = const(0)  # socket for DHCP; the others are for TCP
+_DATAGRAMS = const(0)  # socket for UDP; the others are for TCP
 _RESET = const(1)  # ms low (the datasheet asks for 500 us), then as long for the PLL to lock
 _CHECK = const(10)  # ms between two looks while the link comes up
 _BUSY = const(1)  # ms between two polls; one without news reads a pin, or costs an SPI call, 50 us
@@ -35,13 +36,15 @@ class Link:
     """`board`: the board's description (`wiznet`: spi, sck, mosi, miso, cs, baudrate, and where
     they are wired reset and interrupt).
 
-    `settings`: `hostname` and `address`, "dhcp" or a dict of address, netmask, gateway and dns
-    as text. `address` is the link's own as text, "" while it has none; `moved(address)`, where
-    one is set, is called with each later one.
+    `settings`: `hostname`; `address`, "dhcp" or a dict of address, netmask, gateway and dns
+    as text; perhaps `fallback_address`, such a dict for where no DHCP server answers. `address` is
+    the link's own as text, "" while it has none; `moved(address)`, where one is set, is called
+    with each later one, and then there are no sessions any more.
     """
 
     max_sessions = limits.WIZNET_SESSIONS
     max_waiting = limits.WIZNET_WAITING
+    refused = False  # there is no password
     likes_bulk = False  # a piece is what a socket of the chip has room for
     moved = None
 
@@ -56,6 +59,8 @@ class Link:
         self._addresses = None  # the chip's, 18 octets, see W5500.configure
         self._dns = bytes(4)
         self._lease = None
+        self._without = 0  # ticks_ms since when there is no address
+        self._responder = None
         self._handlers = {}  # port -> handler
         self._ports = []  # in the order served
         self._connections = [None] * w5500.SOCKETS
@@ -71,7 +76,7 @@ class Link:
     async def up(self):
         """Reset the chip, wait for the cable, get an address.
 
-        Raises OSError with a text: no chip, no cable, no DHCP server.
+        Raises OSError, as net/trouble.py knows it: no chip, no cable, no DHCP server.
         """
         pins = self._board
         select = machine.Pin(pins["cs"], machine.Pin.OUT, value=1)
@@ -88,15 +93,14 @@ class Link:
             chip.reset()
         await asyncio.sleep_ms(_RESET)
         if not await self._until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
-            raise OSError("W5500: no chip answers, VERSIONR is %d" % chip.version())
+            raise OSError("no chip", chip.version())
         if not await self._until(chip.link, limits.CABLE_WAIT):
-            raise OSError("W5500: no link, is the cable in?")
+            raise OSError("no cable")
         address = self._settings["address"]
         if address == "dhcp":
             await self._ask_for_address()
         else:
-            self._configure(*[_octets(address[part])
-                              for part in ("address", "netmask", "gateway", "dns")])
+            self._set_fixed(address)
 
     async def _until(self, done, timeout):
         deadline = time.ticks_add(time.ticks_ms(), timeout)
@@ -113,17 +117,48 @@ class Link:
         self._lease = Lease(self.chip, _DATAGRAMS, self._mac, self._settings["hostname"],
                             self._configure)
         while not self._lease.step():
+            if self._falls_back():
+                return
             if self._lease.failures:
-                raise OSError("W5500: no DHCP server answers")
+                raise OSError("no DHCP")
             await asyncio.sleep_ms(_CHECK)
 
+    def _falls_back(self):
+        """Take the address for networks without DHCP, if it is time; a search goes on beside it."""
+        fallback = self._settings.get("fallback_address")
+        if (self.address or not fallback
+                or time.ticks_diff(time.ticks_ms(), self._without) < limits.DHCP_FALLBACK):
+            return False
+        event_log.log("fallback_address", address=fallback["address"], why="no DHCP server answers",
+                      advice="none has to; it is asked on, and what it gives is taken")
+        self._set_fixed(fallback)
+        return True
+
+    def _set_fixed(self, address):
+        self._configure(*[_octets(address[part])
+                          for part in ("address", "netmask", "gateway", "dns")])
+
     def _configure(self, address, netmask, gateway, dns):
+        before = self.address
         self.address = w5500.dotted(address) if any(address) else ""
         self._addresses = gateway + netmask + self._mac + address
         self._dns = dns
         self.chip.configure(self._addresses)
-        if self.moved and self.address:
-            self.moved(self.address)
+        if self._lease:
+            self._lease.calm = bool(self.address)
+        if not self.address:
+            if before or not self._lease:
+                self._without = time.ticks_ms()
+        elif self.address != before:
+            if self.moved:
+                event_log.log("link_up", address=self.address)
+                self.moved(self.address)
+            if self._responder:
+                self._responder.announce()
+        if before and self.address != before:
+            for connection in self._connections:
+                if connection:
+                    connection.abort()  # nobody reaches it at that address any more
 
     @property
     def connected(self):
@@ -168,6 +203,10 @@ class Link:
 
     async def run(self):
         """Serve until close(); neither a lost cable nor a chip that fails ends it."""
+        if "." not in self._settings["hostname"]:  # else it is a name of the real DNS
+            from picopost.net.mdns import Responder
+
+            self._responder = Responder(self.chip, _DATAGRAMS, self._settings["hostname"])
         patrol = time.ticks_ms()
         self._balance()
         while self.chip:
@@ -213,14 +252,29 @@ class Link:
     def _tend(self, number):
         try:
             if number == _DATAGRAMS:
-                if self._lease and not self._asking:
-                    self._lease.step()
+                if not self._asking:
+                    self._tend_datagrams()
             elif self._listening[number]:
                 self._look_at_listener(number)
             else:
                 self._listen(number)
         except (OSError, MemoryError):
             pass  # no command taken, or no room for a session: the patrol comes by again
+
+    def _tend_datagrams(self):
+        lease, responder = self._lease, self._responder
+        if lease and not lease.step():
+            self._falls_back()
+        if responder and self.address and not (lease and lease.busy()):
+            taken = responder.name.taken
+            responder.step(self._addresses)
+            if responder.name.taken and not taken:
+                self._tell_of_rival()
+
+    def _tell_of_rival(self):
+        event_log.log("name_taken", name=self._settings["hostname"] + ".local",
+                      why="another device answers to it", advice="give one of the two another "
+                      "name: the setting hostname")
 
     def _patrol(self):
         number = self._patrolled
@@ -239,6 +293,8 @@ class Link:
                     event_log.log("link_down")
                 if cable and self._lease:
                     self._lease.verify()
+                if cable and self._responder:
+                    self._responder.announce()
         self._look(number)
 
     # --- listeners and sessions -------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 Registers and memories behind the SPI frame of chapter 2; the sockets are in `w5500_socket.py`,
 what the cable leads to in `host_tools/emulator/lan.py`. Not emulated: MACRAW, IPRAW, PPPoE,
-ping, Wake on LAN, multicast, PHY modes; INTLEVEL is kept only.
+ping, Wake on LAN, PHY modes; INTLEVEL is kept only.
 """
 
 from __future__ import annotations
@@ -70,6 +70,11 @@ class W5500:
         for socket in self.sockets:
             socket.reset()
         self._common = reg.reset_image(reg.COMMON, reg.COMMON_SIZE)
+
+    @property
+    def address(self) -> bytes:
+        """SIPR, 4 octets."""
+        return bytes(self._common[_AT["SIPR"] : _AT["SIPR"] + 4])
 
     @property
     def interrupt(self) -> bool:

@@ -93,6 +93,7 @@ def reset_image(table: tuple[Register, ...], size: int) -> bytearray:
 MR_RST = 0x80
 PHYCFGR_LINK_100_FULL = 0x07  # DPX, SPD and LNK: full duplex, 100 Mbit/s, link up
 
+MULTI = 0x80  # Sn_MR bit 7, in UDP mode
 # Sn_MR bits 3..0.
 PROTOCOL_CLOSED, PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_IPRAW, PROTOCOL_MACRAW = range(5)
 

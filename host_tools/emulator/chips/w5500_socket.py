@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from host_tools.emulator.chips.w5500 import W5500
 
 _MR, _KPALVTR = reg.SOCKET_OFFSETS["Sn_MR"], reg.SOCKET_OFFSETS["Sn_KPALVTR"]
+_DHAR = slice(reg.SOCKET_OFFSETS["Sn_DHAR"], reg.SOCKET_OFFSETS["Sn_DHAR"] + 6)
+_TTL = reg.SOCKET_OFFSETS["Sn_TTL"]
 _DIPR = slice(reg.SOCKET_OFFSETS["Sn_DIPR"], reg.SOCKET_OFFSETS["Sn_DIPR"] + 4)
 _UDP_HEADER = 8
 
@@ -39,6 +41,7 @@ class Socket(SocketBlock):
     def __init__(self, chip: W5500, number: int):
         self.status = _S.SOCK_CLOSED
         self._connection: Connection | None = None
+        self._multicasting = False
         self._listening = 0  # the port, whatever Sn_PORT is meanwhile
         self._forget_exchange()
         # Command -> (states where it may stand, what it does).
@@ -88,18 +91,29 @@ class Socket(SocketBlock):
     def _open(self) -> None:
         protocol = self.registers[_MR] & 0x0F
         self._close()
+        self._multicasting = protocol == reg.PROTOCOL_UDP and bool(self.registers[_MR] & reg.MULTI)
         self.start_tx(self.chip.initial_pointer)
         self.start_rx(self.chip.initial_pointer)
         if protocol == reg.PROTOCOL_TCP:
             self.status = _S.SOCK_INIT
         elif protocol == reg.PROTOCOL_UDP:
             self.status = _S.SOCK_UDP
+            if self._multicasting:
+                self._join()
         else:
             self.warn(f"OPEN with protocol {protocol} of Sn_MR is not emulated")
             return
         if not self.word("Sn_MSSR"):
             mss = reg.MSS_TCP if protocol == reg.PROTOCOL_TCP else reg.MSS_UDP
             self.set_word("Sn_MSSR", mss)
+
+    def _join(self) -> None:
+        """MULTI: group, its hardware address and port stand in Sn_DIPR, Sn_DHAR and Sn_DPORT."""
+        group = bytes(self.registers[_DIPR])
+        mac = bytes((1, 0, 0x5E, group[1] & 0x7F)) + group[2:]  # RFC 1112 6.4
+        if self.registers[_DHAR] != mac or self.word("Sn_DPORT") != self.word("Sn_PORT"):
+            self.warn("OPEN with MULTI: Sn_DHAR or Sn_DPORT is not the group's")
+        self.chip.lan.join(self.chip.address, group, self.word("Sn_PORT"), self._take_datagram)
 
     def _listen(self) -> None:
         self.status = _S.SOCK_LISTEN
@@ -135,6 +149,9 @@ class Socket(SocketBlock):
         if self._connection:
             self.chip.lan.forget(self._connection)
             self._connection = None
+        if self._multicasting:
+            self._multicasting = False
+            self.chip.lan.part()
         self.status = _S.SOCK_CLOSED
         self._forget_exchange()
 
@@ -177,8 +194,12 @@ class Socket(SocketBlock):
         address = bytes(self.registers[_DIPR])
         mss = self.word("Sn_MSSR") or reg.MSS_UDP
         for start in range(0, len(payload), mss):
-            reply = self.chip.lan.datagram(address, self.word("Sn_DPORT"),
-                                           payload[start : start + mss])
+            piece = payload[start : start + mss]
+            if self._multicasting:
+                self.chip.lan.multicast(piece, self.registers[_TTL])
+                continue
+            reply = self.chip.lan.datagram(address, self.word("Sn_DPORT"), piece,
+                                           self.word("Sn_PORT"))
             if reply:
                 self._take_datagram(*reply)
 

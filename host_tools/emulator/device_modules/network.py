@@ -15,17 +15,33 @@ STAT_WRONG_PASSWORD = -3
 STAT_NO_AP_FOUND = -2
 STAT_CONNECT_FAIL = -1
 STAT_GOT_IP = 3
+_STAT_NO_IP = 2  # CYW43_LINK_NOIP, which has no name in `network`
 
 _ASK = 0x4E  # N
 _STATE, _CONNECT, _ACTIVE = 0, 1, 2  # of the radio
 _NIC_STATE, _NIC_ACTIVE, _NIC_ASK = 3, 4, 5  # of the W5500
-_HOST = 6  # of either: the last octet of the address that the router gives
+_HOST = 6  # of either: the address that the router gave, its last octet and 64 times the one before
+_NAME = 7  # the host name when the interface becomes active, an octet each time
 _LINK, _UP, _LEASED = 1, 2, 4  # bits of its state
+_START, _STOP = 0, 1  # with _NIC_ASK
 _NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 
 
 def _leased():
-    return ("127.0.0.%d" % machine.ask(_ASK, _HOST), "255.0.0.0", "127.0.0.1", "127.0.0.1")
+    host = machine.ask(_ASK, _HOST)
+    if host > 63:
+        return _leased_elsewhere(host)
+    return ("127.0.0.%d" % host, "255.0.0.0", "127.0.0.1", "127.0.0.1")
+
+
+def _leased_elsewhere(host):
+    return ("127.0.%d.%d" % (host >> 6, host & 63), "255.0.0.0", "127.0.0.1", "127.0.0.1")
+
+
+def _tell_name():
+    """As lwIP's mDNS responder takes it (mdns_resp_add_netif, in both drivers)."""
+    for octet in _hostname.encode() + b"\0":
+        machine.ask(_ASK, _NAME, octet)
 
 
 class WLAN:
@@ -34,9 +50,12 @@ class WLAN:
     def __init__(self, interface_id=STA_IF):
         self._active = False
         self._fixed = None
+        self._dhcp = True
 
     def active(self, *up):
         if up:
+            if up[0] and not self._active:
+                _tell_name()
             self._active = bool(up[0])
             machine.ask(_ASK, _ACTIVE, 1 if self._active else 0)
             return None
@@ -54,16 +73,31 @@ class WLAN:
         if what == "rssi":
             return -50
         state = machine.ask(_ASK, _STATE)
+        if self._fixed:
+            return self._with_fixed(state)
         return state - 256 if state > 127 else state
+
+    def _with_fixed(self, state):
+        if state == STAT_GOT_IP and self._dhcp:
+            self._fixed = None  # DHCP has brought another
+        return STAT_GOT_IP if state == _STAT_NO_IP else state - 256 if state > 127 else state
 
     def isconnected(self):
         return self.status() == STAT_GOT_IP
 
     def ifconfig(self, *values):
         if values:
-            self._fixed = values[0]
+            self._fixed = tuple(values[0])
+            self._dhcp = False
             return None
+        if self._fixed and self._dhcp:
+            self.status()
         return self._fixed or _leased()
+
+    def ipconfig(self, *names, **values):
+        if values != {"dhcp4": True}:
+            raise NotImplementedError("ipconfig: only dhcp4=True")
+        self._dhcp = True
 
     def config(self, *names, **values):
         return b"\x28\xcd\xc1\x00\x00\x01" if names == ("mac",) else None
@@ -82,6 +116,7 @@ class WIZNET5K:
         if not all([isinstance(pin, machine.Pin) for pin in (cs, reset, interrupt) if pin]):
             raise TypeError("expecting a Pin")
         self._fixed = None
+        self._dhcp = True
         machine.ask(_ASK, _NIC_ACTIVE, 0)
 
     def active(self, *up):
@@ -90,6 +125,9 @@ class WIZNET5K:
             return bool(state & _UP)
         if bool(up[0]) != bool(state & _UP):
             self._fixed = None
+            self._dhcp = True
+            if up[0]:
+                _tell_name()
             machine.ask(_ASK, _NIC_ACTIVE, 1 if up[0] else 0)
         return None
 
@@ -105,16 +143,25 @@ class WIZNET5K:
     def ifconfig(self, *values):
         if values:
             self._fixed = tuple(values[0])  # "dhcp" would block
+            self._dhcp = False
+            machine.ask(_ASK, _NIC_ASK, _STOP)
             return None
-        if self._fixed:
-            return self._fixed
-        return _leased() if machine.ask(_ASK, _NIC_STATE) & _LEASED else _NO_ADDRESS
+        leased = self._dhcp and machine.ask(_ASK, _NIC_STATE) & _LEASED
+        if leased:
+            self._fixed = None
+        return self._fixed or (_leased() if leased else _NO_ADDRESS)
 
     def ipconfig(self, *names, **values):
-        if values != {"dhcp4": True}:
-            raise NotImplementedError("ipconfig: only dhcp4=True")
-        self._fixed = None
-        machine.ask(_ASK, _NIC_ASK)
+        if values == {"dhcp4": False}:
+            # Where DHCP was off lwIP leaves the address alone.
+            self._fixed = None if self._dhcp else self._fixed
+            self._dhcp = False
+            machine.ask(_ASK, _NIC_ASK, _STOP)
+        elif values == {"dhcp4": True}:
+            self._dhcp = True
+            machine.ask(_ASK, _NIC_ASK, _START)
+        else:
+            raise NotImplementedError("ipconfig: only dhcp4")
 
     def config(self, *names, **values):
         return b"\x02\x43\x2d\x2b\x2a\x01" if names == ("mac",) else None
