@@ -35,6 +35,11 @@ class PostOffice:
         self.accounts = known
         self._root = root
         self.volume = None
+        self.visits = None
+        if settings["passports"]:
+            from picopost.passports.visits import Visits
+
+            self.visits = Visits(settings["clients"], settings["silence_alarm"])
         self._mailboxes = {}
 
     def open(self):
@@ -62,9 +67,13 @@ class PostOffice:
                 event_log.log("mailbox_closed", mailbox=name, why=str(error))
         for module in ("recovery", "index_builder", "segment_scan", "rebuild"):
             unload("picopost.store." + module)
+        if self.visits:
+            self.visits.open(volume)
 
     def close(self):
         """Let go of all files; what was acknowledged is on the card already. Never raises."""
+        if self.visits:
+            self.visits.close(self.volume)
         for mailbox in self._mailboxes.values():
             mailbox.close()
         self._mailboxes.clear()
@@ -124,6 +133,8 @@ class PostOffice:
                               ("default_mailbox", self._default_mailbox)):
             if name:
                 yield setting, name
+        if self.visits and self.visits.alarm:
+            yield "silence_alarm", self.visits.alarm
         for alias in self._aliases:
             for name in self._aliases[alias]:
                 yield "aliases: " + alias.decode(), name
@@ -191,14 +202,15 @@ class PostOffice:
     async def _expire(self, name):
         try:
             mailbox = self.mailbox(name)
-            dropped = await load("picopost.store.retention").expire(mailbox, self, self._pause)
+            dropped = await load("picopost.store.retention").expire(mailbox, self, self.pause)
             if dropped:
                 event_log.log("expired", mailbox=name, messages=dropped)
                 await self._sweep(mailbox)
         except OSError as error:
             event_log.log("card_fault", mailbox=name, error=str(error))
 
-    async def _pause(self):
+    async def pause(self):
+        """Let others run, and wait until the card takes commands."""
         await self.ready()
         await asyncio.sleep_ms(0)
 
@@ -229,7 +241,7 @@ class PostOffice:
         steps = mailbox.sweep()
         try:
             for _ in steps:
-                await self._pause()
+                await self.pause()
         except OSError as error:  # the next start does it again
             if self._mailboxes.get(mailbox.name) is mailbox:  # and was not closed meanwhile
                 event_log.log("card_fault", mailbox=mailbox.name, error=str(error))

@@ -192,6 +192,10 @@ _KEYS = {
     "mailboxes": ({}, _is_rules,
                   'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
                   "(whole numbers from 1) and drop_oldest (true or false)"),
+    "passports": (True, _is_bool, "true or false"),
+    "silence_alarm": (None, _is_name_or_none,
+                      "the account that is told of devices which have gone silent, or null; it "
+                      "wants passports"),
     "time_server": ("gateway", _is_time_server,
                     '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
@@ -216,7 +220,8 @@ def read(path=PATH):
 
 def check_accounts(settings, known):
     """Raise SettingsError where a setting names an account that is not in `known`."""
-    wanted = [(key, settings[key]) for key in ("catch_all", "default_mailbox") if settings[key]]
+    wanted = [(key, settings[key]) for key in ("catch_all", "default_mailbox", "silence_alarm")
+              if settings[key]]
     for name, accounts in settings["aliases"].items():
         for account in accounts if isinstance(accounts, list) else (accounts,):
             wanted.append(("aliases: " + name, account))
@@ -241,4 +246,6 @@ def check(given, path=PATH):
         settings[key] = given[key]
     if any([port in settings["listeners"] for port in settings["pop3_listeners"]]):
         raise SettingsError(f"{path}: listeners and pop3_listeners must not share a port")
+    if settings["silence_alarm"] and not settings["passports"]:
+        raise SettingsError(f"{path}: silence_alarm must be {_KEYS['silence_alarm'][2]}")
     return settings

@@ -2,8 +2,24 @@
 say what to change on the device.
 """
 
+from micropython import const
+
 from picopost import event_log, load, unload
 from picopost.smtp import replies
+
+# What a device does otherwise than others, a bit each (passports/words.py has the words).
+EARLY = const(1)  # talks before the greeting
+NO_EHLO = const(2)
+ODD_HELO = const(4)  # no name, or what no name has
+ODD_PATH = const(8)  # MAIL FROM with blanks, or without angle brackets
+BARE_LF = const(16)
+PIPELINES = const(32)  # though PIPELINING was not offered to it: after HELO
+HANGS_UP = const(64)  # without QUIT, after its letter
+STAYS = const(128)  # until its time is up
+TLS_FAILS = const(256)
+LOGIN_FAILS = const(512)
+IN_TLS = const(1024)
+LOGS_IN = const(2048)
 
 # What mostly follows from another refusal, or is a device's probing that hurts nobody.
 _HARMLESS = (replies.NOT_RECOGNIZED, replies.NOT_IMPLEMENTED, replies.NO_RECIPIENTS,
@@ -15,15 +31,19 @@ class Notes:
     """A session's: `refused` and `remark` as it goes, `write` at its end.
 
         letters   how many were accepted
+        octets    in all of these
+        quirks    bits, as above
         ending    how it ended, as a verb for the log: "quit", "hung up", ...
     """
 
     def __init__(self):
         self.letters = 0
+        self.octets = 0
+        self.quirks = 0
         self.ending = "hung up"
         self._command = ""
         self._reply = None
-        self._detail = ""
+        self.detail = ""
         self._remark = ""
 
     def refused(self, command, reply, detail=""):
@@ -34,7 +54,11 @@ class Notes:
         if self._reply is None or reply not in _HARMLESS or self._reply in _HARMLESS:
             self._command = command
             self._reply = reply
-            self._detail = detail
+            self.detail = detail
+
+    def refusal(self):
+        """The Reply of the refusal that matters, None: there was none; `detail` is as there."""
+        return None if self._reply in _HARMLESS and self.letters else self._reply
 
     def remark(self, text):
         """Something odd that was let pass; the last one counts."""
@@ -42,9 +66,7 @@ class Notes:
 
     def write(self, peer, service, device, helo, last_command):
         """Log what there is to say: nothing of a session that a person need not care about."""
-        reply = self._reply
-        if reply in _HARMLESS and self.letters:
-            reply = None
+        reply = self.refusal()
         if reply is None and not self._remark and (self.letters or self.ending == "quit"):
             return
         fields = {"peer": peer, "service": service}
@@ -55,7 +77,7 @@ class Notes:
         if reply is not None:
             fields["why"] = "%s after %s was refused: %s" % (
                 "went on" if self.letters else self.ending, _text(self._command),
-                self._detail or _text(reply.split(b" ", 2)[2]))
+                self.detail or _text(reply.split(b" ", 2)[2]))
             hint = load("picopost.smtp.advice").of(reply)
             if hint:
                 fields["advice"] = hint

@@ -12,7 +12,7 @@ from picopost.policy import ANY_LOGIN
 from picopost.sasl import MECHANISMS
 from picopost.smtp import dialogue, replies
 from picopost.smtp.data import drain
-from picopost.smtp.notes import Notes
+from picopost.smtp.notes import BARE_LF, EARLY, PIPELINES, Notes
 from picopost.smtp.transaction import Transaction
 
 _LOOK = const(100)  # ms between two looks whether a client talks before the greeting
@@ -50,6 +50,9 @@ class Session:
         self._abandon()
         self._notes.write(self._channel.peer, self._service.name, self._rules.device,
                           self._dialogue.helo, self._said)
+        if self._office.visits:
+            self._office.visits.visit(self._channel.peer, self._service.port, self._dialogue,
+                                      self._notes)
 
     def _abandon(self):
         transaction, self._transaction = self._transaction, None
@@ -82,6 +85,8 @@ class Session:
                 self._remember(line)
                 reply, action = talk.command(line)
             line = None  # it may have a password in it
+            if channel.reader.bare:
+                self._notes.quirks |= BARE_LF
             if action in (dialogue.DATA, dialogue.CHUNK):
                 letters = self._notes.letters
                 reply = await (self._data() if action == dialogue.DATA else self._chunk())
@@ -102,6 +107,8 @@ class Session:
                 self._abandon()  # RSET, EHLO or HELO
             if reply[0] == replies.PERMANENT and talk.errors > limits.FREE_ERRORS:
                 await self._pause((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
+            if channel.queued and not talk.extended:
+                self._notes.quirks |= PIPELINES
             await channel.reply(reply)
             if action != dialogue.NOTHING or talk.in_transaction:
                 channel.work()
@@ -161,6 +168,7 @@ class Session:
                 self._notes.ending = "was sent away"
                 await channel.write(talk.reply(replies.TALKED_EARLY))
                 return False
+            self._notes.quirks |= EARLY
             self._notes.remark("talks before the greeting, which was let pass")
         await channel.write(talk.greeting())
         return True
@@ -279,6 +287,9 @@ class Session:
         transaction, self._transaction = self._transaction, None
         if outcome is replies.MAIL_ACCEPTED:
             self._notes.letters += 1
+            self._notes.octets += transaction.octets
+            if transaction.bare_lf:
+                self._notes.quirks |= BARE_LF
             try:
                 transaction.log(self._service.name)
             except MemoryError:
