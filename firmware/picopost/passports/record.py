@@ -2,7 +2,7 @@
 
 All little-endian:
 
-      0 CRC-32 of octets 4-127   4 address   8 port   10 quirks (smtp/notes.py)
+      0 CRC-32 of octets 4-127   4 address   8 port   10 quirks (words.py)
      12 first seen   16 last seen   20 last letter   24 last refusal, in seconds since 1970, 0 where
         the clock was not set
      28 letters   32 sessions   36 sessions that were refused   40 CRC-32 of the last Reply to that

@@ -11,7 +11,6 @@ from micropython import const
 
 from picopost import clock, event_log, limits, load, unload
 from picopost.policy import network
-from picopost.smtp import notes as quirk
 from picopost.smtp import replies
 
 # A visit: address, HELO name; when it began and was seen last (seconds of service), the clock then,
@@ -21,6 +20,17 @@ FORMAT = "<I24sIIIHHHHHQI36s"
 _KEY = const(28)
 SIZE = const(98)
 _MOST = const(0xFFFF)
+
+# Bits of a visit's quirks; words.py has them all.
+_NO_EHLO = const(2)
+_ODD_HELO = const(4)
+_ODD_PATH = const(8)
+_HANGS_UP = const(64)
+_STAYS = const(128)
+_TLS_FAILS = const(256)
+_LOGIN_FAILS = const(512)
+_IN_TLS = const(1024)
+_LOGS_IN = const(2048)
 
 
 class Visits:
@@ -62,14 +72,14 @@ class Visits:
         if not helo and reply is None:
             return  # somebody looked whether the port is open
         quirks = notes.quirks
-        for bit, shown in ((quirk.NO_EHLO, helo and not talk.extended),
-                           (quirk.ODD_HELO, helo == b"unknown" or b"?" in helo),
-                           (quirk.ODD_PATH, talk.odd),
-                           (quirk.HANGS_UP, notes.letters and notes.ending == "hung up"),
-                           (quirk.STAYS, notes.ending == "timed out"),
-                           (quirk.TLS_FAILS, reply in (replies.TLS_FAILED, replies.TLS_WANTED)),
-                           (quirk.LOGIN_FAILS, reply == replies.AUTH_WRONG),
-                           (quirk.IN_TLS, talk.tls), (quirk.LOGS_IN, talk.account)):
+        for bit, shown in ((_NO_EHLO, helo and not talk.extended),
+                           (_ODD_HELO, helo == b"unknown" or b"?" in helo),
+                           (_ODD_PATH, talk.odd),
+                           (_HANGS_UP, notes.letters and notes.ending == "hung up"),
+                           (_STAYS, notes.ending == "timed out"),
+                           (_TLS_FAILS, reply in (replies.TLS_FAILED, replies.TLS_WANTED)),
+                           (_LOGIN_FAILS, reply == replies.AUTH_WRONG),
+                           (_IN_TLS, talk.tls), (_LOGS_IN, talk.account)):
             if shown:
                 quirks |= bit
         why = b""

@@ -5,7 +5,7 @@ and for a PC.
 from picopost.event_log import text
 from picopost.smtp import advice
 
-# In the order of their bits (smtp/notes.py): for the log, for people.
+# In the order of their bits (smtp/session.py, visits.py): for the log, for people.
 _QUIRKS = (
     ("early", "talks before the greeting"),
     ("no-ehlo", "says HELO, not EHLO"),
@@ -93,10 +93,15 @@ def of(passport, now, name=""):
         parts.append("last letter " + ago(passport.wrote, now))
     else:
         parts.append("no letter so far, last seen " + ago(passport.seen, now))
+    return [who(passport, name) + ": " + "; ".join(parts)] + about(passport, now)
+
+
+def about(passport, now):
+    """The lines behind the first: what is particular about it, and what to change."""
+    lines = []
     why, hint = reason(passport)
     if why:
-        parts.append("last refusal %s: %s" % (ago(passport.refused, now), why))
-    lines = [who(passport, name) + ": " + "; ".join(parts)]
+        lines.append("last refused %s: %s" % (ago(passport.refused, now), why))
     peculiar = quirks(passport, 1)
     if peculiar:
         lines.append("it " + ", ".join(peculiar))

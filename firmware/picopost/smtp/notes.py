@@ -2,24 +2,8 @@
 say what to change on the device.
 """
 
-from micropython import const
-
 from picopost import event_log, load, unload
 from picopost.smtp import replies
-
-# What a device does otherwise than others, a bit each (passports/words.py has the words).
-EARLY = const(1)  # talks before the greeting
-NO_EHLO = const(2)
-ODD_HELO = const(4)  # no name, or what no name has
-ODD_PATH = const(8)  # MAIL FROM with blanks, or without angle brackets
-BARE_LF = const(16)
-PIPELINES = const(32)  # though PIPELINING was not offered to it: after HELO
-HANGS_UP = const(64)  # without QUIT, after its letter
-STAYS = const(128)  # until its time is up
-TLS_FAILS = const(256)
-LOGIN_FAILS = const(512)
-IN_TLS = const(1024)
-LOGS_IN = const(2048)
 
 # What mostly follows from another refusal, or is a device's probing that hurts nobody.
 _HARMLESS = (replies.NOT_RECOGNIZED, replies.NOT_IMPLEMENTED, replies.NO_RECIPIENTS,
@@ -32,7 +16,7 @@ class Notes:
 
         letters   how many were accepted
         octets    in all of these
-        quirks    bits, as above
+        quirks    bits of what the device does otherwise than others: passports/words.py
         ending    how it ended, as a verb for the log: "quit", "hung up", ...
     """
 

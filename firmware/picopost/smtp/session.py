@@ -12,11 +12,15 @@ from picopost.policy import ANY_LOGIN
 from picopost.sasl import MECHANISMS
 from picopost.smtp import dialogue, replies
 from picopost.smtp.data import drain
-from picopost.smtp.notes import BARE_LF, EARLY, PIPELINES, Notes
+from picopost.smtp.notes import Notes
 from picopost.smtp.transaction import Transaction
 
 _LOOK = const(100)  # ms between two looks whether a client talks before the greeting
 _SHOWN = const(80)  # octets of a command in the log
+# Bits of Notes.quirks.
+_EARLY = const(1)
+_BARE_LF = const(16)
+_PIPELINES = const(32)
 
 
 class Session:
@@ -86,7 +90,7 @@ class Session:
                 reply, action = talk.command(line)
             line = None  # it may have a password in it
             if channel.reader.bare:
-                self._notes.quirks |= BARE_LF
+                self._notes.quirks |= _BARE_LF
             if action in (dialogue.DATA, dialogue.CHUNK):
                 letters = self._notes.letters
                 reply = await (self._data() if action == dialogue.DATA else self._chunk())
@@ -108,7 +112,7 @@ class Session:
             if reply[0] == replies.PERMANENT and talk.errors > limits.FREE_ERRORS:
                 await self._pause((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
             if channel.queued and not talk.extended:
-                self._notes.quirks |= PIPELINES
+                self._notes.quirks |= _PIPELINES
             await channel.reply(reply)
             if action != dialogue.NOTHING or talk.in_transaction:
                 channel.work()
@@ -168,7 +172,7 @@ class Session:
                 self._notes.ending = "was sent away"
                 await channel.write(talk.reply(replies.TALKED_EARLY))
                 return False
-            self._notes.quirks |= EARLY
+            self._notes.quirks |= _EARLY
             self._notes.remark("talks before the greeting, which was let pass")
         await channel.write(talk.greeting())
         return True
@@ -289,7 +293,7 @@ class Session:
             self._notes.letters += 1
             self._notes.octets += transaction.octets
             if transaction.bare_lf:
-                self._notes.quirks |= BARE_LF
+                self._notes.quirks |= _BARE_LF
             try:
                 transaction.log(self._service.name)
             except MemoryError:
