@@ -1,5 +1,5 @@
-"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC, save what
-is attached to it, and tell of the devices that it came from."""
+"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC, save
+what is attached to it, and tell of the devices that it came from."""
 
 from __future__ import annotations
 

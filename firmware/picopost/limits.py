@@ -227,8 +227,9 @@ MAX_VISITS = const(8)
 # Seconds of service between two looks at what there is to enter: two blocks written a device then,
 # however many letters it has sent. Sooner only when there is room for no more.
 PASSPORTS_PERIOD = const(300)
-# So many seconds sessions that are at work go first.
+# So many seconds sessions that are at work go first; so many where there is room for no more.
 PASSPORTS_PATIENCE = const(60)
+PASSPORTS_HURRY = const(3)
 # Letters within so many seconds are one visit.
 BURST = const(60)
 # A device that writes regularly is silent after so many of its intervals, and not sooner than that:

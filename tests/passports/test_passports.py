@@ -1,4 +1,4 @@
-"""What is learnt of devices, and what stays of it: the firmware's own office and card, in the VM."""
+"""What is learnt of devices, and what stays of it: the firmware's office and card, in the VM."""
 
 import pytest
 

@@ -7,7 +7,7 @@ All little-endian:
         the clock was not set
      28 letters   32 sessions   36 sessions that were refused   40 CRC-32 of the last Reply to that
      44 octets of all letters (8)
-     52 last seen   56 began to write last, in seconds of service (visits.py)
+     52 when this was written   56 began to write last, in seconds of service (visits.py)
      60 usual interval   62 how far others are from it, both as logarithms   64 intervals seen
      66 alarm told   68 HELO name (24)   92 why it was refused (36)
 

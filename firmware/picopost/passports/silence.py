@@ -11,14 +11,31 @@ from picopost.store.delivery import Delivery
 
 
 async def look(visits, office):
-    """Tell of all who have gone silent since the last look. Raises OSError, MemoryError."""
+    """Tell of all who have gone silent since the last look. Raises OSError, MemoryError.
+
+    Where nobody has written for an hour the count of seconds is put on the card, which is no more
+    behind than that after the next start.
+    """
+    newest = 0
+    awaited = None
     for slot, passport in table.passports(visits):
-        if passport and passport.silent(visits.served, visits.started):
+        if not passport:
+            continue
+        newest = max(newest, passport.stamp)
+        if passport.regular and not passport.alarmed:
+            awaited = slot
+        if passport.silent(visits.served, visits.started):
             await office.pause()
             passport = table.get(visits, slot)  # it may have written meanwhile
             silence = passport.silent(visits.served, visits.started) if passport else 0
             if silence:
                 _tell(visits, office, slot, passport, silence)
+                newest = visits.served
+    if awaited is not None and visits.served - newest >= limits.SILENCE_LEAST:
+        await office.pause()
+        passport = table.get(visits, awaited)
+        if passport:
+            _stamp(visits, office, awaited, passport)
 
 
 def _tell(visits, office, slot, passport, silence):
@@ -36,10 +53,15 @@ def _tell(visits, office, slot, passport, silence):
     delivery.feed(text, 0, len(text))  # less than a block
     delivery.commit()
     passport.alarmed = 1
-    table.put(visits, office.volume, slot, passport)
+    _stamp(visits, office, slot, passport)
     event_log.log("device_silent", peer=passport.peer, helo=passport.helo,
                   mailbox=visits.alarm, silent=silence, every=passport.every)
     office.expire(visits.alarm)
+
+
+def _stamp(visits, office, slot, passport):
+    passport.stamp = visits.served
+    table.put(visits, office.volume, slot, passport)
 
 
 def letter(passport, silence, hostname, mailbox, name, now):

@@ -108,7 +108,7 @@ def _slot(of, address, helo, letters):
         elif not passport:
             rank = (3, 0)
         else:
-            rank = (1 if passport.letters else 2, -passport.stamp)
+            rank = (1, -passport.began) if passport.letters else (2, -passport.stamp)
         if best is None or rank > best:
             best = rank
             found = (slot, passport if fit else None)

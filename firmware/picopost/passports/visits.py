@@ -124,11 +124,13 @@ class Visits:
         """Whether the card is to be asked now. Sessions of the `server` that are at work go first
         for a while.
         """
-        if self.used < len(self.noted) and (
-                self.served - self._entered < limits.PASSPORTS_PERIOD
-                or not (self.used or self.alarm)):
-            return False
-        if self._put_off < limits.PASSPORTS_PATIENCE and server.at_work:
+        patience = limits.PASSPORTS_HURRY
+        if self.used < len(self.noted):
+            patience = limits.PASSPORTS_PATIENCE
+            if (self.served - self._entered < limits.PASSPORTS_PERIOD
+                    or not (self.used or self.alarm)):
+                return False
+        if self._put_off < patience and server.at_work:
             self._put_off += 1
             return False
         return True
