@@ -195,6 +195,42 @@ def test_a_card_that_fails_ends_nothing_else(vm):
     assert device(vm)["letters"] == 1
 
 
+def test_two_at_it(vm):
+    """Who shows them while others are entered."""
+    vm.exec("""begin()
+from picopost.passports import table
+for n in range(3):
+    session('10.0.0.%d' % n, b'x%d' % n)
+steps = table.enter(v.office.visits, v.office.volume)
+for _ in range(4):
+    next(steps)
+assert list(table.enter(v.office.visits, v.office.volume)) == []
+session('10.0.0.0', b'x0')
+for _ in steps:
+    pass
+""")
+    assert sorted(one["letters"] for one in passports(vm).values()) == [1, 1, 2]
+
+
+def test_a_card_that_is_changed_while_they_are_entered(vm):
+    vm.exec("""begin()
+from picopost.passports import table
+session('192.168.1.20', b'cam-3')
+enter()
+session('192.168.1.20', b'cam-3')
+steps = table.enter(v.office.visits, v.office.volume)
+for _ in range(3):
+    next(steps)
+pull()
+insert(new_card())
+session('192.168.1.21', b'nas')
+for _ in steps:
+    pass
+enter()
+""")
+    assert set(passports(vm)) == {NAS}
+
+
 def test_a_name_that_is_in_the_way_costs_the_passports_alone(vm):
     vm.exec("""begin()
 card = v.disk

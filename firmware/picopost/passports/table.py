@@ -35,12 +35,13 @@ def open_table(of):
 
 def passports(of):
     """Generator: (slot, Passport or None) of all slots."""
-    if of.file is None:
-        return
+    file = of.file
     block = bytearray(_SECTOR)
     for slot in range(record.COUNT):
         at = slot * record.SIZE % _SECTOR
         if at == 0:
+            if file is None or of.file is not file:  # another card's
+                return
             of.file.seek(slot * record.SIZE)
             if of.file.readinto(block) != _SECTOR:  # a cut while it was made
                 return
@@ -49,6 +50,8 @@ def passports(of):
 
 def get(of, slot):
     """The Passport in a slot, or None. Raises OSError."""
+    if of.file is None:
+        return None
     packed = bytearray(record.SIZE)
     of.file.seek(slot * record.SIZE)
     of.file.readinto(packed)
@@ -71,19 +74,31 @@ def put(of, volume, slot, passport):
 
 
 def enter(of, volume):
-    """Generator: enter what the Visits `of` have noted, a small step a turn. Raises OSError."""
-    if of.used:
+    """Generator: enter what the Visits `of` have noted, a small step a turn. Raises OSError.
+
+    Where somebody else is at it, nothing.
+    """
+    if of.entering or not of.used:
+        return
+    of.entering = True
+    try:
         _make(of, volume)
         yield
+        yield from _enter(of, of.file, volume)
+    finally:
+        of.entering = False
+
+
+def _enter(of, file, volume):
     while of.used:
         visit = struct.unpack_from(visits.FORMAT, of.noted)
         slot = yield from _slot(of, visit[0], visit[1].rstrip(b"\0"), visit[7])
-        if of.file is None:  # closed meanwhile
+        if of.file is not file:  # the card was changed meanwhile
             return
         # No turn from here on: it may have been added to.
         visit = struct.unpack_from(visits.FORMAT, of.noted)
         if slot is not None:
-            passport = slot[1] or record.Passport()
+            passport = slot[1] and get(of, slot[0]) or record.Passport()
             silent = passport.learn(visit, of.started)
             put(of, volume, slot[0], passport)
             if silent:
@@ -94,8 +109,9 @@ def enter(of, volume):
 
 
 def _slot(of, address, helo, letters):
-    """Generator: the (slot, Passport or None) for a visit, or None: no room for who has brought no
-    letter. Who has brought none gives way first, then who has been silent for longest.
+    """Generator: (slot, whether its passport is this device's) for a visit, or None: no room for
+    who has brought no letter. Who has brought none gives way first, then who has been silent for
+    longest.
     """
     best = None
     found = None
@@ -111,7 +127,7 @@ def _slot(of, address, helo, letters):
             rank = (1, -passport.began) if passport.letters else (2, -passport.stamp)
         if best is None or rank > best:
             best = rank
-            found = (slot, passport if fit else None)
+            found = (slot, fit > 0)
         if fit == 3:
             break
     if best is None or best[0] == 1 and not letters:

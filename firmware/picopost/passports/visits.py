@@ -44,6 +44,7 @@ class Visits:
     started   what `served` was when this service began
     file      the table on the card, kept open (table.py); None: there is none yet
     used      octets of `noted` that are in use
+    entering  somebody is about to enter them
     """
 
     def __init__(self, clients, alarm):
@@ -57,6 +58,7 @@ class Visits:
         self.served = self.started = self._entered = served
         self.used = 0
         self._put_off = 0
+        self.entering = False
 
     def tick(self, serving):
         """Once a second."""
@@ -163,6 +165,7 @@ class Visits:
 
     def close(self, volume):
         """Enter what can be entered, and let the card go. Never raises."""
+        self.entering = False  # who was at it will not go on
         if self.used and not volume.failure:
             try:
                 for _ in load("picopost.passports.table").enter(self, volume):
