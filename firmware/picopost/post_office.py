@@ -36,7 +36,7 @@ class PostOffice:
         self._root = root
         self.volume = None
         self.visits = None
-        if settings["passports"]:
+        if settings["passports"] or settings["silence_alarm"]:
             from picopost.passports.visits import Visits
 
             self.visits = Visits(settings["clients"], settings["silence_alarm"])

@@ -194,8 +194,7 @@ _KEYS = {
                   "(whole numbers from 1) and drop_oldest (true or false)"),
     "passports": (False, _is_bool, "true or false"),
     "silence_alarm": (None, _is_name_or_none,
-                      "the account that is told of devices which have gone silent, or null; it "
-                      "wants passports"),
+                      "the account that is told of devices which have gone silent, or null"),
     "time_server": ("gateway", _is_time_server,
                     '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
@@ -246,6 +245,4 @@ def check(given, path=PATH):
         settings[key] = given[key]
     if any([port in settings["listeners"] for port in settings["pop3_listeners"]]):
         raise SettingsError(f"{path}: listeners and pop3_listeners must not share a port")
-    if settings["silence_alarm"] and not settings["passports"]:
-        raise SettingsError(f"{path}: silence_alarm must be {_KEYS['silence_alarm'][2]}")
     return settings

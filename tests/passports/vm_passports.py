@@ -53,7 +53,9 @@ def begin(card=None, **given):
     if office and office.volume and office.volume._root:
         pull()
     del events[:]
-    given.update({"hostname": "xyz.com", "passports": True})
+    given["hostname"] = "xyz.com"
+    if not given.get("silence_alarm"):
+        given["passports"] = True
     office = PostOffice(settings.check(given), {"girl": None}, ROOT)
     insert(card or new_card())
 
