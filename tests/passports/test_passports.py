@@ -109,6 +109,7 @@ for _ in range(3):
     for _ in range(5):
         session('192.168.1.20', b'cam-3')
         serve(10)
+    assert v.office.visits.used == visits.SIZE
     serve(550)
 """)
     found = device(vm)
@@ -124,7 +125,9 @@ def test_an_update_is_two_blocks_and_leaves_the_fat_alone(vm):
     vm.exec("written, read = v.disk.written, v.disk.read; fat = bytes(v.disk.data[:16 * 512])")
     vm.exec("for _ in range(20):\n    session('192.168.1.20', b'cam-3')")
     assert vm.eval("v.disk.written == written and v.disk.read == read")  # nothing but RAM so far
-    vm.exec("serve(301)")
+    vm.exec("serve(250)")
+    assert vm.eval("v.disk.written == written")
+    vm.exec("serve(51)")
     assert vm.eval("v.disk.written - written") == 2 and vm.eval("v.disk.read - read") <= 10
     assert vm.eval("bytes(v.disk.data[:16 * 512]) == fat")
     assert device(vm)["letters"] == 21
@@ -175,6 +178,21 @@ def test_a_start_keeps_it(vm):
     vm.exec("session('192.168.1.21', b'nas'); card = v.disk; begin(card)")  # an orderly end between
     assert set(passports(vm)) == {CAMERA, NAS}
     assert vm.eval("office_served()") == 1000
+
+
+def test_what_lies_between_two_starts_is_no_interval(vm):
+    """The device may have written elsewhere meanwhile, or in vain."""
+    vm.exec("""begin()
+for _ in range(3):
+    session('192.168.1.20', b'cam-3')
+    serve(600)
+card = v.disk
+begin(card)
+serve(90)
+session('192.168.1.20', b'cam-3')
+enter()
+""")
+    assert device(vm)["intervals"] == 2 and device(vm)["letters"] == 4
 
 
 def test_each_card_has_its_own(vm):
