@@ -20,9 +20,8 @@ _OCTETS = record.SIZE * record.COUNT
 
 
 def open_table(of):
-    """Open the table for the Visits `of` where there is one. Seconds of service that it tells of.
-
-    Raises OSError.
+    """Open the table for the Visits `of` where there is one. What seconds of service go on from:
+    one more than it tells of, so that what was noted before this start shows. Raises OSError.
     """
     try:
         of.file = open(PATH, "r+b")
@@ -30,7 +29,7 @@ def open_table(of):
         if error.errno != ENOENT:
             raise
         return 0
-    return max([0] + [passport.stamp for _, passport in passports(of) if passport])
+    return max([-1] + [passport.stamp for _, passport in passports(of) if passport]) + 1
 
 
 def passports(of):
