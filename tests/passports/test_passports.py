@@ -58,6 +58,7 @@ def test_a_reason_that_is_cut_is_told_whole_where_it_is_known(vm):
 @pytest.mark.parametrize("of, quirks", [
     ("extended=False", {"no-ehlo"}), ("odd=True", {"odd-path"}), ("tls=True", {"tls"}),
     ("account='girl'", {"login"}), ("ending='hung up'", {"hangs-up"}),
+    ("letters=0, ending='hung up'", {"hangs-up"}),
     ("ending='timed out'", {"stays"}), ("quirks=1 | 16 | 32", {"early", "bare-lf", "pipelines"}),
     ("reply='TLS_FAILED'", {"tls-fails"}), ("", set())])
 def test_quirks_have_names(vm, of, quirks):

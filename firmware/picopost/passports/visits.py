@@ -77,7 +77,7 @@ class Visits:
         for bit, shown in ((_NO_EHLO, helo and not talk.extended),
                            (_ODD_HELO, helo == b"unknown" or b"?" in helo),
                            (_ODD_PATH, talk.odd),
-                           (_HANGS_UP, notes.letters and notes.ending == "hung up"),
+                           (_HANGS_UP, notes.ending == "hung up"),
                            (_STAYS, notes.ending == "timed out"),
                            (_TLS_FAILS, reply in (replies.TLS_FAILED, replies.TLS_WANTED)),
                            (_LOGIN_FAILS, reply == replies.AUTH_WRONG),

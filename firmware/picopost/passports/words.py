@@ -30,9 +30,9 @@ def quirks(passport, of=0):
 
 def span(seconds):
     """Seconds as people say it: "5 min", "3 days"."""
-    for octets, unit in _UNITS:
-        if seconds >= octets:
-            count = (seconds + octets // 2) // octets
+    for one, unit in _UNITS:
+        if seconds >= one:
+            count = (seconds + one // 2) // one
             return "%d %s%s" % (count, unit, "s" if unit == "day" and count > 1 else "")
     return "0 s"
 

@@ -55,8 +55,11 @@ class Session:
         self._notes.write(self._channel.peer, self._service.name, self._rules.device,
                           self._dialogue.helo, self._said)
         if self._office.visits:
-            self._office.visits.visit(self._channel.peer, self._service.port, self._dialogue,
-                                      self._notes)
+            try:
+                self._office.visits.visit(self._channel.peer, self._service.port, self._dialogue,
+                                          self._notes)
+            except MemoryError:
+                pass  # a passport is no promise; the client is still to hear the end
 
     def _abandon(self):
         transaction, self._transaction = self._transaction, None
