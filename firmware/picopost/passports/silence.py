@@ -5,8 +5,8 @@
 import os
 from binascii import hexlify
 
-from picopost import clock, event_log, limits
-from picopost.passports import table, words
+from picopost import clock, event_log, limits, load
+from picopost.passports import table
 from picopost.store.delivery import Delivery
 
 
@@ -66,6 +66,7 @@ def _stamp(visits, office, slot, passport):
 
 def letter(passport, silence, hostname, mailbox, name, now):
     """The whole of it (RFC 5322, RFC 3834 5), octets with LF line ends."""
+    words = load("picopost.passports.words")
     hostname = str(hostname, "utf-8")
     return ("From: picopost <MAILER-DAEMON@%s>\nTo: <%s@%s>\nSubject: %s has gone silent\n"
             "Date: %s\nMessage-ID: <%s@%s>\nAuto-Submitted: auto-generated\nMIME-Version: 1.0\n"
