@@ -1,5 +1,5 @@
-"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC, and save
-what is attached to it."""
+"""`python -m host_tools card`: check, list, export and repair the mail on a card, on a PC, save
+what is attached to it, and tell of the devices that it came from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from host_tools.card import devices, listing, repair, store
 from host_tools.card import export as export_file
-from host_tools.card import listing, repair, store
 from host_tools.card.attachments import Unreadable, attachments
 from host_tools.card.check import Check
 from host_tools.card.fat import CardError
@@ -155,6 +155,28 @@ def _attachments(options: argparse.Namespace) -> int:
     return 1 if damaged else 0
 
 
+# --- devices ----------------------------------------------------------------------------------
+
+def _devices_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a device")
+
+
+def _devices(options: argparse.Namespace) -> int:
+    with open_card(options.card) as card:
+        try:
+            passports = devices.passports(card)
+        except OSError as error:
+            raise CardError(f"{devices.record.NAME}: {error.strerror or error}") from error
+    if options.json:
+        for passport in passports:
+            print(json.dumps(devices.as_json(passport)))
+    elif passports:
+        print("\n".join(devices.lines(passports)))
+    else:
+        print("no devices: the setting passports has the appliance learn of them")
+    return 0
+
+
 # --- what they share --------------------------------------------------------------------------
 
 def _names(card: ImageCard | FolderCard) -> dict:
@@ -208,5 +230,7 @@ ACTIONS = {
     "export": ("write a mailbox's messages to a new file or folder", _export_arguments, _export),
     "attachments": ("list what is attached to a mailbox's messages, or save it",
                     _attachments_arguments, _attachments),
+    "devices": ("tell of the devices that sent mail, and what to change on them",
+                _devices_arguments, _devices),
     "repair": ("let the firmware recover the card, then check it", _repair_arguments, _repair),
 }

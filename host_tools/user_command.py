@@ -159,7 +159,8 @@ def _settings_that_name(name: str, settings: dict) -> list[str]:
     aliases = settings.get("aliases", {})
     if not isinstance(aliases, dict):
         raise UserError("settings.json: aliases is no object, so nothing is removed")
-    found = [key for key in ("catch_all", "default_mailbox") if settings.get(key) == name]
+    found = [key for key in ("catch_all", "default_mailbox", "silence_alarm")
+             if settings.get(key) == name]
     for alias, means in aliases.items():
         if name == means or (isinstance(means, list) and name in means):
             found.append(f"aliases: {alias}")

@@ -81,7 +81,7 @@ def _let_card_go(office):
     office.volume.unmount()
 
 
-async def _keep_card(board, office, led, dog):
+async def _keep_card(board, office, led, dog, server):
     """For ever: when the card fails or is pulled, take the next one, or the same again."""
     while True:
         await asyncio.sleep_ms(limits.CARD_CHECK)
@@ -93,6 +93,8 @@ async def _keep_card(board, office, led, dog):
             await _take_card(board, office, led)
             dog.start()
             event_log.log("card_back")
+        elif office.visits and office.visits.due(server):
+            await office.visits.enter(office)
 
 
 def _link(board, settings):
@@ -188,6 +190,8 @@ async def _watch(dog, led, office, link, ready, parts, proven):
             else:
                 led.code = (status_led.SERVING if link.connected else
                             status_led.WRONG_PASSWORD if link.refused else status_led.NO_NETWORK)
+            if office.visits:
+                office.visits.tick(led.code == status_led.SERVING)
             left -= 1
             if not left and proven:
                 proven()
@@ -221,7 +225,7 @@ async def _serve(board, settings, known, led, ready, parts, settled, proven):
         if settled:
             settled()
         tasks += [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
-                  asyncio.create_task(_keep_card(board, office, led, dog)),
+                  asyncio.create_task(_keep_card(board, office, led, dog, server)),
                   asyncio.create_task(_keep_time(link, settings["time_server"]))]
         await asyncio.gather(*tasks)
     finally:

@@ -218,6 +218,24 @@ MIN_FREE = const(1024 * 1024)
 CARD_RETRY = const(2_000)
 # Between two looks whether the card is still there: one block is read.
 CARD_CHECK = const(1_000)
+# --- passports ------------------------------------------------------------------------------
+# Devices that are known: a house or a small site has fewer. 4 KB on the card, read in 8 blocks.
+MAX_PASSPORTS = const(32)
+# What sessions leave until it is entered, 98 octets each for good: five sessions end in the same
+# second, and some more while one of them is at work.
+MAX_VISITS = const(8)
+# Seconds of service between two looks at what there is to enter: two blocks written a device then,
+# however many letters it has sent. Sooner only when there is room for no more.
+PASSPORTS_PERIOD = const(300)
+# So many seconds sessions that are at work go first; so many where there is room for no more.
+PASSPORTS_PATIENCE = const(60)
+PASSPORTS_HURRY = const(3)
+# Letters within so many seconds are one visit.
+BURST = const(60)
+# A device that writes regularly is silent after so many of its intervals, and not sooner than that:
+# an hour is what restarts and updates of a device take.
+SILENCE_INTERVALS = const(3)
+SILENCE_LEAST = const(3600)
 # --- the W5500 link -------------------------------------------------------------------------
 # From close() to the socket's return to listening: one of seven, so a peer that does not
 # close its side must not hold it for long.

@@ -36,6 +36,11 @@ class PostOffice:
         self.root = root
         self.volume = None
         self.no_card = ""  # why there is none in service
+        self.visits = None
+        if settings["passports"] or settings["silence_alarm"]:
+            from picopost.passports.visits import Visits
+
+            self.visits = Visits(settings["clients"], settings["silence_alarm"])
         self._mailboxes = {}
 
     def open(self):
@@ -65,9 +70,13 @@ class PostOffice:
                 event_log.log("mailbox_closed", mailbox=name, why=str(error))
         for module in ("recovery", "index_builder", "segment_scan", "rebuild"):
             unload("picopost.store." + module)
+        if self.visits:
+            self.visits.open(volume)
 
     def close(self):
         """Let go of all files; what was acknowledged is on the card already. Never raises."""
+        if self.visits:
+            self.visits.close(self.volume)
         for mailbox in self._mailboxes.values():
             mailbox.close()
         self._mailboxes.clear()
@@ -127,6 +136,8 @@ class PostOffice:
                               ("default_mailbox", self._default_mailbox)):
             if name:
                 yield setting, name
+        if self.visits and self.visits.alarm:
+            yield "silence_alarm", self.visits.alarm
         for alias in self._aliases:
             for name in self._aliases[alias]:
                 yield "aliases: " + alias.decode(), name
@@ -202,7 +213,7 @@ class PostOffice:
             event_log.log("card_fault", mailbox=name, error=str(error))
 
     async def pause(self):
-        """Let others run until the card takes commands."""
+        """Let others run, and wait until the card takes commands."""
         await self.ready()
         await asyncio.sleep_ms(0)
 

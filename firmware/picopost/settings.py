@@ -196,6 +196,9 @@ _KEYS = {
     "mailboxes": ({}, _is_rules,
                   'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
                   "(whole numbers from 1) and drop_oldest (true or false)"),
+    "passports": (False, _is_bool, "true or false"),
+    "silence_alarm": (None, _is_name_or_none,
+                      "the account that is told of devices which have gone silent, or null"),
     "time_server": ("gateway", _is_time_server,
                     '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
@@ -222,7 +225,8 @@ def read(path=PATH):
 
 def check_accounts(settings, known):
     """Raise SettingsError where a setting names an account that is not in `known`."""
-    wanted = [(key, settings[key]) for key in ("catch_all", "default_mailbox") if settings[key]]
+    wanted = [(key, settings[key]) for key in ("catch_all", "default_mailbox", "silence_alarm")
+              if settings[key]]
     for name, accounts in settings["aliases"].items():
         for account in accounts if isinstance(accounts, list) else (accounts,):
             wanted.append(("aliases: " + name, account))

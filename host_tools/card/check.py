@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from host_tools.card import fat_check, store
+from host_tools.card import devices, fat_check, store
 from host_tools.card.fat import Entry
 from host_tools.card.finding import ERROR, NOTE, Finding
 from host_tools.card.source import FolderCard, ImageCard
@@ -33,6 +33,7 @@ class Check:
         """All findings, the file system's first (an image's)."""
         if self._card.volume:
             yield from fat_check.check(self._card.volume)
+        yield from devices.check(self._card)
         try:
             folders = store.mailboxes(self._card)
         except OSError as error:

@@ -162,6 +162,7 @@ def test_nothing_on_the_card_changes_nothing(vm, flash):
     ([CAT, "nonsense"], {}, "line 2"),
     ([CAT, "girl:-"], {"catch_all": "girl"}, "the setting catch_all names girl"),
     ([CAT, "girl:-"], {"default_mailbox": "girl"}, "default_mailbox names girl"),
+    ([CAT, "girl:-"], {"silence_alarm": "girl"}, "silence_alarm names girl"),
     (["girl:-"], {"aliases": {"root": ["boy", "girl"]}}, "aliases: root names girl"),
     (["girl:-", "boy:-"], {}, "no account would be left"),
     ([f"u{n}:400:{SALT}:{KEY}" for n in range(15)], {}, "more than 16 accounts"),

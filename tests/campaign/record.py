@@ -86,7 +86,8 @@ class Appliance:
         """Boot; `wait_ready` tells when it serves."""
         definition = boards.load("pico_w")
         flash = self._folder / "flash"
-        prepare_flash(flash, definition, {"hostname": "xyz.com", "time_server": None},
+        settings = {"hostname": "xyz.com", "time_server": None, "passports": True}
+        prepare_flash(flash, definition, settings,
                       [accounts.line(*user) for user in workload.USERS.items()])
         self.board = EmulatedBoard(definition, self.card, flash, free_port_offset(),
                                    main=_MARKING_MAIN)

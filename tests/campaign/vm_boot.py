@@ -130,8 +130,8 @@ def boot(disk):
     from picopost.post_office import PostOffice
 
     appliance.SdCard = lambda spi, chip_select, baudrate: disk
-    office = PostOffice(settings.check({"hostname": "xyz.com"}), {name: None for name in USERS},
-                        "/sd")
+    office = PostOffice(settings.check({"hostname": "xyz.com", "passports": True}),
+                        {name: None for name in USERS}, "/sd")
     now(appliance._take_card(_BOARD, office, _Led()))
     return office
 

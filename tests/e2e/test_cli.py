@@ -63,6 +63,8 @@ def test_bad_options_are_one_line(tmp_path, options, words):
     ("max_message_size=1", ["max_message_size must be", "65536"]),
     ('catch_all="nobody"', ["catch_all", "account", "nobody"]),
     ('default_mailbox="nobody"', ["default_mailbox", "account", "nobody"]),
+    ('silence_alarm="nobody"', ["silence_alarm", "account", "nobody"]),
+    ('passports=1', ["passports", "true or false"]),
     ('aliases={"root":["nobody"]}', ["aliases: root", "account", "nobody"]),
     ('aliases={"root":[]}', ["aliases must be"]),
     ('listeners={"25":{"require_aut":true}}', ["listeners must be", "require_auth"]),

@@ -134,13 +134,14 @@ class Dialogue:
         assert not pending(), f"{self.name}: after the last line came {pending()!r}"
 
 
-def play(script: Dialogue, port: int,
-         heard: Callable[[bytes], bool] = lambda line: True) -> None:
+def play(script: Dialogue, port: int, heard: Callable[[bytes], bool] = lambda line: True,
+         source: str = "127.0.0.1") -> None:
     """Play it to an outside port of an appliance, which has to hang up after it.
 
-    A line for which `heard` says False is passed over as if it had not been said.
+    A line for which `heard` says False is passed over as if it had not been said. `source` is the
+    client's address.
     """
-    with Lines(port) as connection:
+    with Lines(port, source=source) as connection:
 
         def receive() -> bytes:
             while True:

@@ -275,6 +275,11 @@ class Server:
     def waiting(self):
         return len(self._waiting)
 
+    @property
+    def at_work(self):
+        """Whether some session does more than wait for its client's next command."""
+        return any([not seat.listening for seat in self._taken])
+
     def serve(self, port, service):
         """Offer a Service on a port."""
 

@@ -1,5 +1,7 @@
 """For each refusal, what its owner can change on the device or here. Loaded when one is due."""
 
+from binascii import crc32
+
 from picopost.smtp import replies
 
 _NAMES = "the settings aliases, catch_all and default_mailbox say who gets mail for other names"
@@ -51,3 +53,11 @@ _HINTS = {
 def of(reply):
     """The hint for a Reply, or None."""
     return _HINTS.get(reply)
+
+
+def known(code):
+    """(Reply, its hint) by the Reply's CRC-32; (None, None) where it is not one that has a hint."""
+    for reply in _HINTS:
+        if crc32(reply) == code:
+            return reply, _HINTS[reply]
+    return None, None

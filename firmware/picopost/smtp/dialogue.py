@@ -60,6 +60,7 @@ class Dialogue:
         errors         commands refused with 5xx since the last letter; a 4xx is not the client's
                        fault
         failures       logins refused so far
+        odd            some MAIL FROM had blanks around the colon, or no angle brackets
         refusal        the last Reply of 4xx or 5xx, or None
         reverse_path   bytes, b"" for the null path; printable UTF-8, maybe a quoted string
         recipients     [(mailbox: str, forward_path: bytes)], a mailbox once
@@ -84,6 +85,7 @@ class Dialogue:
         self._private_logins = rules.private_logins and rules.auth != policy.ANY_LOGIN
         self.errors = 0
         self.failures = 0
+        self.odd = False
         self.refusal = None
         self._junk = 0
         self._overshoot = 0
@@ -301,6 +303,7 @@ class Dialogue:
         size, utf8, envelope_id = asked
         if not utf8 and not paths.is_ascii(path):
             return replies.REVERSE_PATH_NOT_ASCII
+        self.odd = self.odd or argument[4:6] != b":<"
         self.reverse_path = path
         self.declared_size = size
         self.utf8 = utf8

@@ -15,15 +15,19 @@ class Notes:
     """A session's: `refused` and `remark` as it goes, `write` at its end.
 
         letters   how many were accepted
+        octets    in all of these
+        quirks    bits of what the device does otherwise than others: passports/words.py
         ending    how it ended, as a verb for the log: "quit", "hung up", ...
     """
 
     def __init__(self):
         self.letters = 0
+        self.octets = 0
+        self.quirks = 0
         self.ending = "hung up"
         self._command = ""
         self._reply = None
-        self._detail = ""
+        self.detail = ""
         self._remark = ""
 
     def refused(self, command, reply, detail=""):
@@ -34,7 +38,11 @@ class Notes:
         if self._reply is None or reply not in _HARMLESS or self._reply in _HARMLESS:
             self._command = command
             self._reply = reply
-            self._detail = detail
+            self.detail = detail
+
+    def refusal(self):
+        """The Reply of the refusal that matters, None: there was none; `detail` is as there."""
+        return None if self._reply in _HARMLESS and self.letters else self._reply
 
     def remark(self, text):
         """Something odd that was let pass; the last one counts."""
@@ -42,9 +50,7 @@ class Notes:
 
     def write(self, peer, service, device, helo, last_command):
         """Log what there is to say: nothing of a session that a person need not care about."""
-        reply = self._reply
-        if reply in _HARMLESS and self.letters:
-            reply = None
+        reply = self.refusal()
         if reply is None and not self._remark and (self.letters or self.ending == "quit"):
             return
         fields = {"peer": peer, "service": service}
@@ -55,7 +61,7 @@ class Notes:
         if reply is not None:
             fields["why"] = "%s after %s was refused: %s" % (
                 "went on" if self.letters else self.ending, _text(self._command),
-                self._detail or _text(reply.split(b" ", 2)[2]))
+                self.detail or _text(reply.split(b" ", 2)[2]))
             hint = load("picopost.smtp.advice").of(reply)
             if hint:
                 fields["advice"] = hint

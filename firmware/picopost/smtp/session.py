@@ -17,6 +17,10 @@ from picopost.smtp.transaction import Transaction
 
 _LOOK = const(100)  # ms between two looks whether a client talks before the greeting
 _SHOWN = const(80)  # octets of a command in the log
+# Bits of Notes.quirks.
+_EARLY = const(1)
+_BARE_LF = const(16)
+_PIPELINES = const(32)
 
 
 class Session:
@@ -50,6 +54,12 @@ class Session:
         self._abandon()
         self._notes.write(self._channel.peer, self._service.name, self._rules.device,
                           self._dialogue.helo, self._said)
+        if self._office.visits:
+            try:
+                self._office.visits.visit(self._channel.peer, self._service.port, self._dialogue,
+                                          self._notes)
+            except MemoryError:
+                pass  # a passport is no promise; the client is still to hear the end
 
     def _abandon(self):
         transaction, self._transaction = self._transaction, None
@@ -82,6 +92,8 @@ class Session:
                 self._remember(line)
                 reply, action = talk.command(line)
             line = None  # it may have a password in it
+            if channel.reader.bare:
+                self._notes.quirks |= _BARE_LF
             if action in (dialogue.DATA, dialogue.CHUNK):
                 letters = self._notes.letters
                 reply = await (self._data() if action == dialogue.DATA else self._chunk())
@@ -102,6 +114,8 @@ class Session:
                 self._abandon()  # RSET, EHLO or HELO
             if reply[0] == replies.PERMANENT and talk.errors > limits.FREE_ERRORS:
                 await self._pause((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
+            if channel.queued and not talk.extended:
+                self._notes.quirks |= _PIPELINES
             await channel.reply(reply)
             if action != dialogue.NOTHING or talk.in_transaction:
                 channel.work()
@@ -161,6 +175,7 @@ class Session:
                 self._notes.ending = "was sent away"
                 await channel.write(talk.reply(replies.TALKED_EARLY))
                 return False
+            self._notes.quirks |= _EARLY
             self._notes.remark("talks before the greeting, which was let pass")
         await channel.write(talk.greeting())
         return True
@@ -279,6 +294,9 @@ class Session:
         transaction, self._transaction = self._transaction, None
         if outcome is replies.MAIL_ACCEPTED:
             self._notes.letters += 1
+            self._notes.octets += transaction.octets
+            if transaction.bare_lf:
+                self._notes.quirks |= _BARE_LF
             try:
                 transaction.log(self._service.name)
             except MemoryError:

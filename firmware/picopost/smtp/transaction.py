@@ -40,6 +40,11 @@ class Transaction:
         """Whether some line so far ended in LF alone."""
         return bool(self._delivery.flags & mboxrd.BARE_LF)
 
+    @property
+    def octets(self) -> int:
+        """Of the message, our own lines included."""
+        return self._delivery.octets
+
     async def settle(self) -> bytes:
         """After the last octet: commit, write what reports are due; returns the final Reply."""
         intake = self.intake
