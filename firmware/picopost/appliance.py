@@ -186,6 +186,15 @@ async def _keep_time(link, server):
         await asyncio.sleep_ms(pause)
 
 
+def _notices(office, link, led):
+    """Who tells of new letters; None, and not loaded, where the setting `notices` has no rules."""
+    if not office.notice_rules:
+        return None
+    from picopost.notices.queue import Notices
+
+    return Notices(office, link, led)
+
+
 async def _watch(dog, led, office, link, ready, proven):
     """For ever, once a second: all tasks have had their turn. Once it is `ready` the LED tells how
     it is; a minute later the start was a good one.
@@ -225,6 +234,7 @@ async def _serve(board, settings, known, led, ready, settled, proven):
                      tls=identity.fingerprint if identity else "", **ports)
         event_log.log("ready", **ready)
         _tell_of_logins(settings, identity)
+        office.notices = _notices(office, link, led)
         # All that stays is loaded.
         gc.threshold(limits.GARBAGE)
         if settled:
@@ -232,6 +242,8 @@ async def _serve(board, settings, known, led, ready, settled, proven):
         tasks += [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                   asyncio.create_task(_keep_card(board, office, led, dog)),
                   asyncio.create_task(_keep_time(link, settings["time_server"]))]
+        if office.notices:
+            tasks.append(asyncio.create_task(office.notices.run()))
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
