@@ -325,6 +325,8 @@ NOTICE_HEAP = const(24_576)
 NOTICE_DNS = const(2_000)
 NOTICE_CONNECT = const(3_000)
 NOTICE_TIME = const(5_000)
+# To hear a server out that has said already whether it takes a notice.
+NOTICE_REST = const(1_000)
 # For a connection that is free, while clients have all of them.
 CONNECT_ROOM = const(10_000)
 # The W5500's listeners that an outgoing connection leaves: one for each service's first port.

@@ -67,3 +67,175 @@ def test_a_real_broker_gets_what_is_promised(start, tmp_path, offset):
         reader.quit()
         assert broker.messages.empty()
         assert PASSWORD not in json.dumps(appliance.events)
+
+
+def test_ntfy_and_a_webhook(start, offset):
+    with Web(offset + WEB) as web:
+        appliance = start({"ntfy": f"http://{SERVER}:{WEB}/alerts?auth=abc"},
+                          {"subject": "MOTION", "from": "CAM@", "post":
+                           f"http://{SERVER}:{WEB}/api/webhook/secret"},
+                          {"subject": "motion", "from": "printer", "post":
+                           f"http://{SERVER}:{WEB}/never"},
+                          {"mailbox": "boy", "post": f"http://{SERVER}:{WEB}/never"})
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        path, headers, told = web.next()
+        assert (path, told) == ("/?auth=abc", {
+            "topic": "alerts", "title": "Motion in the garden",
+            "message": "Camera Garden\nSomething moves."})
+        assert headers == {
+            "Host": f"{SERVER}:{WEB}", "User-Agent": "picopost", "Connection": "close",
+            "Content-Type": "application/json", "Content-Length": headers["Content-Length"]}
+        path, _, told = web.next()
+        assert path == "/api/webhook/secret" and told["subject"] == "Motion in the garden"
+        appliance.wait_for("notified", way="ntfy")
+        appliance.wait_for("notified", way="post")
+        assert web.requests.empty() and "webhook" not in json.dumps(appliance.events)
+
+
+HOSTILE = [
+    # A subject that would end a header, or JSON.
+    ('=?utf-8?q?a=0D=0AX-Evil:_1=0D=0A=0D=0A{"b"?=', "nobody <x@y>", None),
+    ('"quotes" \\ and }\x7f.', '"a\\"b" <x@y>', '"quotes" \\ and } .'),
+    ("=?utf-8?b?7aCA8J+Ys8O8?=", "x@y", "\ufffd\ufffd\ufffd\U0001f633\xfc"),  # half a surrogate
+    ("\xe9\xff", "\xe9 <x@y>", "\xe9\xff"),  # raw windows-1252
+    ("x" * 900, "y" * 900 + "@lan", "x" * 200),
+    ("", "", ""),
+]
+
+
+def test_text_from_strangers_stays_text(start, tmp_path, offset):
+    """In the values of JSON that a strict parser takes, bounded; none of it in a header."""
+    with Broker(tmp_path, offset + MQTT) as broker, Web(offset + WEB) as web:
+        appliance = start({"mqtt": mqtt(), "post": f"http://{SERVER}:{WEB}/a",
+                           "ntfy": f"http://{SERVER}:{WEB}/b"})
+        names = None
+        for subject, sender, shown in HOSTILE:
+            letter = f"Subject: {subject}\r\nFrom: {sender}\r\n\r\ntext\r\n".encode("latin-1")
+            assert send(appliance.smtp, letter).startswith(b"250")
+            _, told = broker.next()
+            if shown is not None:
+                assert told["subject"] == shown
+            assert len(json.dumps(told)) < 4_000 and "\n" not in told["subject"]
+            for _ in range(2):
+                _, headers, body = web.next()
+                assert "X-Evil" not in headers and (names or set(headers)) == set(headers)
+                names = set(headers)
+                assert body.get("title", body.get("subject")) in (told["subject"], "Mail for girl")
+
+
+def test_attachments_and_words_are_decoded(start, tmp_path, offset):
+    parts = b"".join(
+        b"--b\r\nContent-Type: image/jpeg\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-Disposition: attachment; filename=\"%d.jpg\"\r\n\r\n%s\r\n"
+        % (number, b"\r\n".join([b"QUJD" * 18] * 200)) for number in range(7))
+    letter = (b"From: =?utf-8?q?Kamera_H=C3=B6fchen?= <cam@lan>\r\nSubject: "
+              + Header("Bewegung: Höfchen", "utf-8").encode().encode()
+              + b"\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nLook.\r\n"
+              + parts + b"--b--\r\n")
+    with Broker(tmp_path, offset + MQTT) as broker:
+        appliance = start({"subject": "bewegung: höf", "mqtt": mqtt()})
+        assert send(appliance.smtp, letter).startswith(b"250")
+        told = broker.next()[1]
+        assert (told["name"], told["subject"], told["text"]) == (
+            "Kamera Höfchen", "Bewegung: Höfchen", "Look.")
+        assert told["attachments"] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+
+
+def test_a_broker_that_is_down_at_first(start, tmp_path, offset):
+    appliance = start({"mqtt": mqtt()})
+    assert send(appliance.smtp, MOTION).startswith(b"250")
+    event = appliance.wait_for("notice_put_off")
+    assert event["server"] == f"{SERVER}:{MQTT}" and event["why"]
+    with Broker(tmp_path, offset + MQTT) as broker:
+        appliance.wait_for("notified")
+        # The first one may have come before the subscriber, and then it is nobody's.
+        assert send(appliance.smtp, MOTION.replace(b"garden", b"house")).startswith(b"250")
+        appliance.wait_for("notified")
+        told = [broker.next()[1]["subject"]]
+        if told[0] == "Motion in the garden":
+            told.append(broker.next()[1]["subject"])
+        assert told[-1] == "Motion in the house" and broker.messages.empty()
+
+
+def test_a_wrong_password(start, tmp_path, offset):
+    with Broker(tmp_path, offset + MQTT) as broker:
+        appliance = start({"mqtt": mqtt(password="wr0ng")})
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        event = appliance.wait_for("notice_failed")
+        # Mosquitto calls it 5.
+        assert event["why"] in ("wrong user or password", "this user may not connect")
+        assert "password" in event["advice"] and event["server"] == f"{SERVER}:{MQTT}"
+        assert "wr0ng" not in json.dumps(appliance.events) and broker.messages.empty()
+
+
+def test_what_a_server_answers(start, offset):
+    """5xx and 429 are tried again, 4xx is not."""
+    with Web(offset + WEB, (503, 429, 200)) as web, Web(offset + OTHER, (404,)) as other:
+        appliance = start({"post": f"http://{SERVER}:{WEB}/"},
+                          {"post": f"http://{SERVER}:{OTHER}/x"})
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        event = appliance.wait_for("notice_failed")
+        assert event["why"] == "it answers HTTP 404" and event["server"].endswith(str(OTHER))
+        appliance.wait_for("notified")
+        assert web.requests.qsize() == 3 and other.requests.qsize() == 1
+        assert [event["why"] for event in appliance.events
+                if event["event"] == "notice_put_off"] == ["it answers HTTP 503"]
+
+
+@pytest.mark.parametrize("drip", [b"", b"H"])
+def test_a_server_that_does_not_answer(start, offset, drip):
+    """It holds up neither letters, whose 250 comes first, nor other servers, nor the board's end."""
+    with BlackHole(offset + OTHER, drip) as hole, Web(offset + WEB) as web:
+        appliance = start({"post": f"http://{SERVER}:{OTHER}/"},
+                          {"post": f"http://{SERVER}:{WEB}/"})
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        assert hole.arrived.get(timeout=60) == 1
+        for number in range(12):
+            letter = MOTION.replace(b"garden", b"garden %d" % number)
+            assert send(appliance.smtp, letter).startswith(b"250")
+        for number in range(13):
+            assert web.next()[2]["text"] == "Something moves."
+        assert appliance.wait_for("notice_put_off")["why"] == "it does not answer"
+        assert [event["event"] for event in appliance.events].count("accepted") == 13
+
+
+def test_an_appliance_that_does_not_find_the_name(start, offset):
+    appliance = start({"post": f"http://nas.lan:{WEB}/"})
+    assert send(appliance.smtp, MOTION).startswith(b"250")
+    why = appliance.wait_for("notice_put_off")["why"]
+    assert "asked for nas.lan: it knows no such name" in why
+
+
+def test_a_letter_that_is_gone(start, tmp_path, offset):
+    """Deleted before its server was there: nobody is told of what nobody will find."""
+    appliance = start({"mqtt": mqtt()})
+    for letter in (MOTION, MOTION.replace(b"garden", b"house")):
+        assert send(appliance.smtp, letter).startswith(b"250")
+    appliance.wait_for("notice_put_off")
+    reader = Pop3(appliance.pop3, "girl", "s3cret word")
+    reader.command(b"DELE 1")
+    reader.quit()
+    appliance.wait_for("deleted")
+    with Broker(tmp_path, offset + MQTT):
+        appliance.wait_for("notified")
+        assert send(appliance.smtp, MOTION.replace(b"garden", b"shed")).startswith(b"250")
+        appliance.wait_for("notified")
+        assert sum(event["event"] == "notified" for event in appliance.events) == 2
+
+
+def test_more_letters_than_the_queue_has_room_for(start, offset):
+    """The oldest notices go; all letters are kept, and the last letters are told of."""
+    with BlackHole(offset + OTHER), Web(offset + WEB) as web:
+        appliance = start({"subject": "motion", "post": f"http://{SERVER}:{OTHER}/"},
+                          {"subject": "number", "post": f"http://{SERVER}:{WEB}/"})
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        for number in range(40):
+            assert send(appliance.smtp, b"Subject: number %d\r\n\r\n\r\n" % number
+                        ).startswith(b"250")
+        told = [web.next()[2]["subject"]]
+        while told[-1] != "number 39":
+            told.append(web.next()[2]["subject"])
+        assert told == sorted(told, key=lambda subject: int(subject.split()[1]))
+        reader = Pop3(appliance.pop3, "girl", "s3cret word")
+        assert len(reader.sizes()) == 41
+        reader.quit()

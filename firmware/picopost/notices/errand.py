@@ -49,7 +49,7 @@ async def run(notices, entry):
             except asyncio.TimeoutError:
                 notices.failed(entry, number, "it does not answer")
             except OSError as error:
-                notices.failed(entry, number, str(error))
+                notices.failed(entry, number, error.args[1] if len(error.args) > 1 else str(error))
     notices.expire(entry)
     return not entry.wanted
 

@@ -1,10 +1,14 @@
 """One POST of JSON by HTTP/1.1 (RFC 9110, RFC 9112). No octet of a letter is in the header."""
 
+import asyncio
 import errno
 
 from micropython import const
 
+from picopost import limits
+
 _STATUS = const(12)  # HTTP/1.1 200
+_MOST_PIECES = const(32)
 _AGAIN = (408, 429)  # a timeout, and too many requests (RFC 9110 15.5.9, RFC 6585 4)
 
 
@@ -30,6 +34,10 @@ async def post(connection, host, path, body):
     if line[:7] != b"HTTP/1." or line[8] != 0x20 or not code.isdigit():
         raise Refused("it does not speak HTTP", "see server and port in the setting notices")
     code = int(code)
+    try:
+        await asyncio.wait_for_ms(_hear_out(connection), limits.NOTICE_REST)
+    except (OSError, asyncio.TimeoutError):
+        pass  # all is said; its log might find us rude, no more
     if code // 100 == 2:
         return
     why = "it answers HTTP %d" % code
@@ -37,6 +45,13 @@ async def post(connection, host, path, body):
         raise OSError(errno.EIO, why)
     raise Refused(why, "see the URL in the setting notices: is it the server's own, by http, and "
                   "needs it a login?")
+
+
+async def _hear_out(connection):
+    """Up to the end of what the server says, unless that is long."""
+    rest = bytearray(limits.NOTICE_WORD)
+    for _ in range(_MOST_PIECES):
+        await read(connection, rest)
 
 
 async def read(connection, buffer):
