@@ -20,6 +20,8 @@ _ERRAND = "picopost.notices.errand"
 _HERE = "picopost.notices."
 _MIME = "picopost.mime."
 _DNS = "picopost.net.dns"
+# What stays: MicroPython keeps native code for ever, and would keep it once more each time.
+_NATIVE = "_viper"
 _MOST_DOUBLINGS = const(16)
 _ADVICE = "is it on, and does it listen there? See the setting notices"
 
@@ -146,9 +148,14 @@ class Notices:
             await asyncio.sleep_ms(limits.NOTICE_RETRY)
         finally:
             for name in list(sys.modules):
-                if name != __name__ and (name == _DNS or name.startswith(_HERE) or (
-                        name.startswith(_MIME) and not self.office.log_subjects)):
+                if self._was_for_a_moment(name):
                     unload(name)
+
+    def _was_for_a_moment(self, name):
+        if name.endswith(_NATIVE) or name == __name__:
+            return False
+        return name == _DNS or name.startswith(_HERE) or (
+            name.startswith(_MIME) and not self.office.log_subjects)
 
     async def _run(self, errand, entry):
         try:
