@@ -90,11 +90,14 @@ class Web:
         self.requests: queue.Queue = queue.Queue()
         answers = list(answers)
         requests = self.requests
+        self.arrived = 0.0  # by time.monotonic(), the last one's beginning
+        web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
+                web.arrived = time.monotonic()
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 requests.put((self.path, dict(self.headers), body))
                 self.send_response(answers.pop(0) if len(answers) > 1 else answers[0])

@@ -13,14 +13,14 @@ PROBE = Path(__file__).parents[1] / "support" / "notices_probe.py"
 WEB = 8123
 _LINE = b"QUJD" * 19 + b"\r\n"
 _MAY_GROW = 8 * 1024
-# Octets of the 64-bit VM: what asyncio and the index fill once. A block (32) that each of 180 notices
-# left would be 5,760.
+# Octets of the 64-bit VM: what asyncio and the index fill once. A block (32) that each of 180
+# notices left would be 5,760.
 _MAY_DIFFER = 2_048
 
 
 def letter(size: int) -> bytes:
-    return (b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nLook.\r\n"
-            b"--b\r\nContent-Type: image/jpeg; name=a.jpg\r\nContent-Transfer-Encoding: base64\r\n"
+    return (b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            b"--b\r\n\r\nLook.\r\n--b\r\nContent-Type: image/jpeg; name=a.jpg\r\nContent-Transfer-Encoding: base64\r\n"
             b"Content-Disposition: attachment\r\n\r\n" + _LINE * (size // len(_LINE))
             + b"--b--\r\n")
 

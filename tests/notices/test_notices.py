@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from email.header import Header
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from tests.e2e.conftest import KINDS
 from tests.notices.servers import PASSWORD, USER, BlackHole, Broker, Web
 from tests.support.appliance import Appliance, free_port_offset
-from tests.support.wire import Pop3, send
+from tests.support.wire import Lines, Pop3, send
 
+LWIP = Path(__file__).parents[1] / "support" / "lwip_notices.py"
 QUICK = Path(__file__).parents[1] / "support" / "quick_notices.py"
 # The router's ports, at which the emulated board finds this computer.
 MQTT, WEB, OTHER = 1883, 8123, 8124
@@ -40,7 +42,8 @@ def start(request, tmp_path, offset):
 
     yield begin
     for appliance in running:
-        appliance.stop()
+        if appliance.process.poll() is None:
+            appliance.stop()
         assert appliance.faults() == []
 
 
@@ -184,7 +187,7 @@ def test_what_a_server_answers(start, offset):
 
 @pytest.mark.parametrize("drip", [b"", b"H"])
 def test_a_server_that_does_not_answer(start, offset, drip):
-    """It holds up neither letters, whose 250 comes first, nor other servers, nor the board's end."""
+    """It holds up neither letters nor other servers, nor the board's end."""
     with BlackHole(offset + OTHER, drip) as hole, Web(offset + WEB) as web:
         appliance = start({"post": f"http://{SERVER}:{OTHER}/"},
                           {"post": f"http://{SERVER}:{WEB}/"})
@@ -193,10 +196,100 @@ def test_a_server_that_does_not_answer(start, offset, drip):
         for number in range(12):
             letter = MOTION.replace(b"garden", b"garden %d" % number)
             assert send(appliance.smtp, letter).startswith(b"250")
-        for number in range(13):
+        for _ in range(13):
             assert web.next()[2]["text"] == "Something moves."
         assert appliance.wait_for("notice_put_off")["why"] == "it does not answer"
         assert [event["event"] for event in appliance.events].count("accepted") == 13
+
+
+def test_a_burst_goes_as_fast_as_without(start, offset, tmp_path):
+    """With a server that holds each notice until its time is up."""
+    def burst(appliance) -> float:
+        began = time.monotonic()
+        with Lines(appliance.smtp) as smtp:
+            smtp.reply()
+            smtp.say(b"EHLO abc.com")
+            for _ in range(60):
+                for command in (b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>", b"DATA"):
+                    assert smtp.say(command)[:1] in b"23"
+                assert smtp.say(MOTION + b".").startswith(b"250")
+        return time.monotonic() - began
+
+    with BlackHole(offset + OTHER) as hole:
+        appliance = start({"subject": "motion", "post": f"http://{SERVER}:{OTHER}/"})
+        with_notices = [burst(appliance) for _ in range(3)]
+        assert hole.connections
+        appliance.stop()
+        appliance = start({"mailbox": "boy", "led": True})
+        without = [burst(appliance) for _ in range(3)]
+    # One SYN, or one answer, that was waited for would be 1.0 s or more.
+    assert min(with_notices) < 3 * min(without), (with_notices, without)
+
+
+def test_the_250_comes_first(start, offset):
+    """Pipelined too: while its client has not got it nobody is told."""
+    with Web(offset + WEB) as web:
+        appliance = start({"post": f"http://{SERVER}:{WEB}/"})
+        for _ in range(20):
+            with Lines(appliance.smtp) as smtp:
+                smtp.reply()
+                for command in (b"EHLO abc.com", b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>",
+                                b"DATA"):
+                    assert smtp.say(command)[:1] in b"23"
+                assert web.requests.empty()
+                assert smtp.say(MOTION + b".").startswith(b"250")
+                answered = time.monotonic()
+                web.next()
+                assert answered < web.arrived
+
+
+def test_two_mailboxes_and_the_led(start, offset):
+    """A copy each; what POP3 fetched is seen."""
+    with Web(offset + WEB) as web:
+        appliance = start({"mailbox": "girl", "led": True, "post": f"http://{SERVER}:{WEB}/g"},
+                          {"mailbox": "boy", "post": f"http://{SERVER}:{WEB}/b"})
+        assert send(appliance.smtp, MOTION, to=(b"girl@xyz.com", b"boy@xyz.com")
+                    ).startswith(b"250")
+        told = sorted((web.next()[::2] for _ in range(2)), key=lambda pair: pair[0])
+        assert [(path, body["mailbox"]) for path, body in told] == [("/b", "boy"), ("/g", "girl")]
+
+
+def test_lwip_with_all_its_connections_taken(tmp_path, offset):
+    """Five clients have them: the notice waits, then has its turn, and the next client too."""
+    with Web(offset + WEB) as web, Appliance(
+            tmp_path / "card.img", settings={"notices": [{"post": f"http://{SERVER}:{WEB}/"}]},
+            main=LWIP, offset=offset, more=("--in-place",)) as appliance:
+        five = [Lines(appliance.smtp) for _ in range(5)]
+        for session in five:
+            assert session.reply().startswith(b"220")
+        for command in (b"EHLO abc.com", b"MAIL FROM:<a@b.c>", b"RCPT TO:<girl@xyz.com>", b"DATA",
+                        MOTION + b"."):
+            assert five[0].say(command)[:1] in b"23"
+        assert "ENOMEM" in appliance.wait_for("notice_put_off")["why"]
+        assert web.requests.empty()
+        assert five.pop().say(b"QUIT").startswith(b"221")
+        assert web.next()[2]["subject"] == "Motion in the garden"
+        appliance.wait_for("notified")
+        with Lines(appliance.smtp) as sixth:
+            assert sixth.reply().startswith(b"220")
+        for session in five:
+            session.close()
+        assert not appliance.faults()
+
+
+def test_lwip_large_notices(tmp_path, offset):
+    """Longer than what counts as an answer, to a broker: nothing waits inside C."""
+    wide = "\u00fc".encode()
+    letter = b"Subject: %s\r\nFrom: %s <%s@lan>\r\n\r\n%s\r\n" % (
+        wide * 200, wide * 200, b"f" * 190, wide * 200)
+    with Broker(tmp_path, offset + MQTT) as broker, Appliance(
+            tmp_path / "card.img", settings={"notices": [{"mqtt": mqtt()}]}, main=LWIP,
+            offset=offset, more=("--in-place",)) as appliance:
+        for _ in range(3):
+            assert send(appliance.smtp, letter).startswith(b"250")
+            assert broker.next()[1]["subject"] == "ü" * 200
+            appliance.wait_for("notified")
+        assert not appliance.faults()
 
 
 def test_an_appliance_that_does_not_find_the_name(start, offset):

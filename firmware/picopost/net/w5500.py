@@ -240,7 +240,8 @@ class W5500:
 
     def connect(self, number, port, address, peer_port):
         """Send a SYN from `port` to a server at `address` (4 octets), whatever the socket did
-        before. It is SYN_SENT until there is an answer, CLOSED when there is none (4.2, Sn_CR CONNECT).
+        before. It is SYN_SENT until there is an answer, CLOSED when there is none (4.2, Sn_CR
+        CONNECT).
 
         Raises OSError(EIO) when it does not open.
         """

@@ -143,8 +143,8 @@ class Notices:
             for entry in due:
                 if entry in self._queue and self._is_old(entry):
                     self._queue.remove(entry)
-                    self._gave_up(entry.mailbox, "", str(error), "see what the log says of the card "
-                                  "and of sessions")
+                    self._gave_up(entry.mailbox, "", str(error), "see what the log says of the "
+                                  "card and of sessions")
             await asyncio.sleep_ms(limits.NOTICE_RETRY)
         finally:
             for name in list(sys.modules):
