@@ -83,6 +83,10 @@ PARTS = (
     Part("delivery reports", ("smtp.report",), "sometimes"),
     Part("advice on failures", ("smtp.advice", "net.tls_cause"), "sometimes"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
+    Part("notices: their queue", ("notices.queue",), "if wanted"),
+    Part("notices: a letter's, with the MIME summary", (
+        "notices.errand", "mime.summary", "mime.charset_tables", "mime.html_text",
+        "mime.html_entities", "mime.base64", "mime.quoted_printable"), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
     Part("MIME: attachments", ("mime.attachments", "mime.base64", "mime.quoted_printable",

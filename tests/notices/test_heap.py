@@ -20,9 +20,10 @@ _MAY_DIFFER = 2_048
 
 def letter(size: int) -> bytes:
     return (b"Subject: large\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-            b"--b\r\n\r\nLook.\r\n--b\r\nContent-Type: image/jpeg; name=a.jpg\r\nContent-Transfer-Encoding: base64\r\n"
-            b"Content-Disposition: attachment\r\n\r\n" + _LINE * (size // len(_LINE))
-            + b"--b--\r\n")
+            b"--b\r\n\r\nLook.\r\n"
+            b"--b\r\nContent-Type: image/jpeg; name=a.jpg\r\n"
+            b"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment\r\n\r\n"
+            + _LINE * (size // len(_LINE)) + b"--b--\r\n")
 
 
 @pytest.fixture
