@@ -299,6 +299,19 @@ def test_an_appliance_that_does_not_find_the_name(start, offset):
     assert "asked for nas.lan: it knows no such name" in why
 
 
+def test_a_server_that_never_comes(start, offset):
+    """After a while the log says that nobody was told, and why; later letters have their turn."""
+    appliance = start({"post": f"http://{SERVER}:{WEB}/secret"})
+    assert send(appliance.smtp, MOTION).startswith(b"250")
+    event = appliance.wait_for("notice_failed")
+    assert event["server"] == f"{SERVER}:{WEB}" and event["mailbox"] == "girl"
+    assert event["why"] and "does it listen there" in event["advice"]
+    assert "secret" not in json.dumps(appliance.events)
+    with Web(offset + WEB) as web:
+        assert send(appliance.smtp, MOTION).startswith(b"250")
+        assert web.next()[2]["subject"] == "Motion in the garden"
+
+
 def test_a_letter_that_is_gone(start, tmp_path, offset):
     """Deleted before its server was there: nobody is told of what nobody will find."""
     appliance = start({"mqtt": mqtt()})

@@ -9,7 +9,7 @@ from picopost import limits  # noqa: E402
 limits.NOTICE_PAUSE = 50
 limits.NOTICE_RETRY = 200
 limits.NOTICE_MAX_RETRY = 800
-limits.NOTICE_KEPT = 20_000
+limits.NOTICE_KEPT = 8_000
 limits.NOTICE_CONNECT = 1_000
 limits.NOTICE_TIME = 1_500
 
