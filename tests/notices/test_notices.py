@@ -252,6 +252,16 @@ def test_two_mailboxes_and_the_led(start, offset):
                     ).startswith(b"250")
         told = sorted((web.next()[::2] for _ in range(2)), key=lambda pair: pair[0])
         assert [(path, body["mailbox"]) for path, body in told] == [("/b", "boy"), ("/g", "girl")]
+        # The LED comes before the servers.
+        assert [event["mail"] for event in appliance.events if event["event"] == "led"] == ["yes"]
+        for user, password in appliance.users.items():
+            reader = Pop3(appliance.pop3, user, password)
+            assert reader.text(1).endswith(b"More.\r\n")
+            reader.quit()
+            if user == "boy":
+                break
+            assert appliance.wait_for("led")["mail"] == "yes"
+            assert appliance.wait_for("led")["mail"] == "no"
 
 
 def test_lwip_with_all_its_connections_taken(tmp_path, offset):
