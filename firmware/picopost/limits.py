@@ -313,8 +313,8 @@ NOTICE_PAUSE = const(500)
 # others' turns.
 NOTICE_LOOK = const(262_144)
 NOTICE_BUFFER = const(1024)
-# Attachments that a notice names. Of their names, of sender, subject and first line so many
-# characters: in UTF-8 all together 4 KB at most.
+# Attachments that a notice names, each with a NOTICE_WORD; and characters of sender, subject and
+# first line. In UTF-8 all together 5 KB at most, in letters that somebody reads some 300 octets.
 NOTICE_NAMES = const(5)
 NOTICE_TEXT = const(200)
 # What the heap has to have beside all else before a letter is read for it: its modules and what

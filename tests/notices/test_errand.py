@@ -37,7 +37,6 @@ class Mailbox:
 
 class Office:
     hostname = "xyz.com"
-    log_subjects = False
     def __init__(self, rules, mailbox=None):
         self.notice_rules = rules
         self.box = mailbox
@@ -189,7 +188,8 @@ notices.light("bob")
 @pytest.mark.parametrize("rule, sender, subject, bits", [
     ({}, ("", ""), "", 1), ({"mailbox": "alice"}, ("", ""), "", 1), ({"mailbox": "bob"}, ("", ""),
                                                                      "", 0),
-    ({"from": "CAMERA"}, ("My camera", "x@y"), "", 1), ({"from": "cam@lan"}, ("", "Cam@LAN"), "", 1),
+    ({"from": "CAMERA"}, ("My camera", "x@y"), "", 1),
+    ({"from": "cam@lan"}, ("", "Cam@LAN"), "", 1),
     ({"from": "camera"}, ("", "x@y"), "camera", 0), ({"subject": "Motion"}, ("", ""), "emotion", 1),
     ({"subject": "motion", "from": "cam"}, ("", "cam@lan"), "Test", 0)])
 def test_who_wants_it(vm, rule, sender, subject, bits):
@@ -221,3 +221,54 @@ for _ in range(30):
     assert vm.eval("[event for event, _ in logged]") == ["notice_put_off"]
     vm.exec("notices.told(entry, 1); notices.told(entry, 0)")
     assert vm.eval("notices.may_try(notices.targets[0]), entry.wanted") == (True, 0)
+
+
+def test_a_card_or_a_heap_that_fails_puts_it_off(vm):
+    """Until the letter is old: then the log says why."""
+    vm.exec("""
+import time
+from picopost.notices import queue
+limits.NOTICE_RETRY = 0
+class Failing:
+    async def run(self, notices, entry):
+        raise error
+queue.load = lambda name: Failing()
+notices = Notices(Office([{"led": True}]), None, Led())
+notices.put(Mailbox("alice", "", Index([])), 1)
+def work():
+    logged.clear()
+    asyncio.run(notices._work(list(notices._queue)))
+    return len(notices._queue), [(event, fields["why"]) for event, fields in logged]
+""")
+    for error, why in (("OSError(5, 'x')", "[Errno 5] EIO: x"), ("MemoryError('y')", "y")):
+        vm.exec(f"error = {error}; notices.put(Mailbox('alice', '', Index([])), 2)")
+        assert vm.eval("work()")[1] == []
+        vm.exec("""
+for entry in notices._queue:
+    entry.came = time.ticks_add(time.ticks_ms(), -limits.NOTICE_KEPT - 1)
+""")
+        left, told = vm.eval("work()")
+        assert left == 0 and set(told) == {("notice_failed", why)}
+    vm.exec("""
+limits.NOTICE_HEAP = 1 << 28
+notices.put(Mailbox("alice", "", Index([])), 3)
+""")
+    assert vm.eval("work()") == (1, [])
+
+
+def test_an_error_that_nobody_foresaw_is_one_letters(vm):
+    vm.exec("""
+from picopost.notices import queue
+event_log.fault = lambda event, error, **fields: logged.append((event, fields))
+class Failing:
+    async def run(self, notices, entry):
+        if entry.uid == 1:
+            raise ValueError("as the test wants it")
+        return True
+queue.load = lambda name: Failing()
+notices = Notices(Office([{"led": True}]), None, Led())
+for uid in (1, 2):
+    notices.put(Mailbox("alice", "", Index([])), uid)
+asyncio.run(notices._work(list(notices._queue)))
+""")
+    assert vm.eval("logged, len(notices._queue)") == ([("fault", {"mailbox": "alice"})], 0)

@@ -38,7 +38,7 @@ def begin(tmp_path):
 
 
 @pytest.mark.timeout(300)
-def test_a_letter_of_100_mb_takes_no_more_than_one_of_10_kb(begin):
+def test_a_letter_of_100_mb_takes_no_more_than_one_of_10_kb(begin, capsys):
     web, appliance = begin("pico_w", max_message_size=120_000_000)
     peaks = []
     with web, appliance:
@@ -47,8 +47,11 @@ def test_a_letter_of_100_mb_takes_no_more_than_one_of_10_kb(begin):
             told = web.next()[2]
             assert told["attachments"] == ["a.jpg"] and told["text"] == "Look."
             assert told["octets"] > size - 100
-            peaks.append(appliance.wait_for("round")["peak"])
+            event = appliance.wait_for("round")
+            peaks.append(event["peak"] - event["live"])
         assert not appliance.faults()
+    with capsys.disabled():
+        print(f"\nheap while a letter is read for a notice: {peaks} (64-bit VM, in place)")
     assert abs(peaks[2] - peaks[1]) <= _MAY_GROW, peaks
 
 

@@ -94,7 +94,10 @@ async def _read(office, entry):
                 await asyncio.sleep_ms(0)
                 mailbox.check_open()
         finally:
-            file.close()
+            try:
+                file.close()
+            except OSError:
+                pass  # it was only read
         now = await _place(office, mailbox, entry)
         if now == place:
             return reading.summary, octets
@@ -182,8 +185,8 @@ def _for_ntfy(path, entry, found):
 
 
 def _names(found):
-    names = [_cut(name) or kind for name, kind, _ in found.attachments[: limits.NOTICE_NAMES]]
-    return names
+    return [(name or kind)[: limits.NOTICE_WORD]
+            for name, kind, _ in found.attachments[: limits.NOTICE_NAMES]]
 
 
 def _cut(text):

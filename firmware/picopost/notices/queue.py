@@ -16,7 +16,7 @@ from picopost import event_log, limits, load, unload
 
 _WAYS = ("mqtt", "ntfy", "post")
 _ERRAND = "picopost.notices.errand"
-# What goes with it.
+# What goes with it, unless it was there before.
 _HERE = "picopost.notices."
 _MIME = "picopost.mime."
 _DNS = "picopost.net.dns"
@@ -130,6 +130,7 @@ class Notices:
         return not failure or time.ticks_diff(failure[1], time.ticks_ms()) <= 0
 
     async def _work(self, due):
+        before = list(sys.modules)
         try:
             gc.collect()
             if gc.mem_free() < limits.HEAP_SCALE * limits.NOTICE_HEAP:
@@ -148,14 +149,9 @@ class Notices:
             await asyncio.sleep_ms(limits.NOTICE_RETRY)
         finally:
             for name in list(sys.modules):
-                if self._was_for_a_moment(name):
+                if name not in before and not name.endswith(_NATIVE) and (
+                        name == _DNS or name.startswith(_HERE) or name.startswith(_MIME)):
                     unload(name)
-
-    def _was_for_a_moment(self, name):
-        if name.endswith(_NATIVE) or name == __name__:
-            return False
-        return name == _DNS or name.startswith(_HERE) or (
-            name.startswith(_MIME) and not self.office.log_subjects)
 
     async def _run(self, errand, entry):
         try:

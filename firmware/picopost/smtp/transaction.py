@@ -55,8 +55,10 @@ class Transaction:
             self._delivery.leave_out(mailbox)  # takes it out of self._mailboxes too
         outcome = await intake.commit()
         if self._office.notices and outcome is replies.MAIL_ACCEPTED:
-            # Before anything is awaited: other letters may come behind it.
-            self._uids = [mailbox.index.next_uid - 1 for mailbox in self._mailboxes]
+            try:  # before anything is awaited: other letters may come behind it
+                self._uids = [mailbox.index.next_uid - 1 for mailbox in self._mailboxes]
+            except MemoryError:
+                pass  # its 250 does not hang on a notice
         if outcome is replies.MAIL_ACCEPTED and self._talk.sender:
             outcomes = self._outcomes(full)
             if outcomes:
