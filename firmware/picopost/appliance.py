@@ -174,6 +174,15 @@ async def _keep_time(link, server):
         await asyncio.sleep_ms(pause)
 
 
+def _notices(office, link, led):
+    """Who tells of new letters; None, and not loaded, where the setting `notices` has no rules."""
+    if not office.notice_rules:
+        return None
+    from picopost.notices.queue import Notices
+
+    return Notices(office, link, led)
+
+
 async def _watch(dog, led, office, link, ready, parts, proven):
     """For ever, once a second: all tasks have had their turn. Once it is `ready` the LED tells how
     it is; a minute later the start was a good one.
@@ -220,6 +229,7 @@ async def _serve(board, settings, known, led, ready, parts, settled, proven):
                      tls=identity.fingerprint if identity else "", **ports)
         event_log.log("ready", **ready)
         _tell_of_logins(settings, identity)
+        office.notices = _notices(office, link, led)
         # All that stays is loaded.
         gc.threshold(limits.GARBAGE)
         if settled:
@@ -227,6 +237,8 @@ async def _serve(board, settings, known, led, ready, parts, settled, proven):
         tasks += [asyncio.create_task(link.run()), asyncio.create_task(server.watch()),
                   asyncio.create_task(_keep_card(board, office, led, dog, server)),
                   asyncio.create_task(_keep_time(link, settings["time_server"]))]
+        if office.notices:
+            tasks.append(asyncio.create_task(office.notices.run()))
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:

@@ -341,14 +341,55 @@ CONSOLE_PIECE = const(768)
 # midst of one (BULK_OTHERS).
 CONSOLE_ROOM = const(28_672)
 # --- the clock --------------------------------------------------------------------------------
-# Of an answer by UDP, what is longer is cut: SNTP's have 48 octets and perhaps a key's 20.
-MAX_DATAGRAM = const(128)
+# Of an answer by UDP, what is longer is cut: DNS's have up to 512 octets (RFC 1035 4.2.1), SNTP's
+# 48 and perhaps a key's 20.
+MAX_DATAGRAM = const(512)
 # A server in the same network answers within a few milliseconds.
 TIME_WAIT = const(2_000)
 # RFC 4330 10: no more often than every 15 s where none answers. Then a watch crystal's drift, 2 s
 # a day, in between.
 TIME_RETRY = const(60_000)
 TIME_AGAIN = const(21_600_000)
+# --- notices ----------------------------------------------------------------------------------
+# Rules: each has up to three servers, whose bits for one letter make a small integer.
+NOTICE_RULES = const(8)
+# Of a rule's words to look for, user, password; of an URL or a topic.
+NOTICE_WORD = const(64)
+NOTICE_PLACE = const(200)
+# Letters whose notices are not out yet, each some 100 octets of heap: a burst, or what comes while
+# a server restarts.
+NOTICE_QUEUE = const(16)
+# From a letter's 250 to the first look at it, and between two looks whether a server may be tried
+# again.
+NOTICE_PAUSE = const(500)
+# Of a letter so much is read for its notice: what a list shows stands in the first part, a
+# camera's picture is smaller. It takes an RP2040 a second or two, in steps of a few ms between
+# others' turns.
+NOTICE_LOOK = const(262_144)
+NOTICE_BUFFER = const(1024)
+# Attachments that a notice names, each with a NOTICE_WORD; and characters of sender, subject and
+# first line. In UTF-8 all together 5 KB at most, in letters that somebody reads some 300 octets.
+NOTICE_NAMES = const(5)
+NOTICE_TEXT = const(200)
+# What the heap has to have beside all else before a letter is read for it: its modules and what
+# they make take less, and sessions go before.
+NOTICE_HEAP = const(24_576)
+# For a server's name; for its answer to a SYN; then for all that is said. So long one of five
+# connections is not there for a client, which sends its own SYN again for longer.
+NOTICE_DNS = const(2_000)
+NOTICE_CONNECT = const(3_000)
+NOTICE_TIME = const(5_000)
+# To hear a server out that has said already whether it takes a notice.
+NOTICE_REST = const(1_000)
+# For a connection that is free, while clients have all of them.
+CONNECT_ROOM = const(10_000)
+# The W5500's listeners that an outgoing connection leaves: one for each service's first port.
+CONNECT_LISTENERS = const(2)
+# A server that failed is tried again after so long, each time after twice as long, and no later
+# than the second; a letter's notice is given up after the third, longer than a reboot takes.
+NOTICE_RETRY = const(5_000)
+NOTICE_MAX_RETRY = const(300_000)
+NOTICE_KEPT = const(900_000)
 # --- MIME -----------------------------------------------------------------------------------
 # Of a header field's value: a filename or an encoded Subject takes some 1,000 octets, a To with 40
 # addresses 1,500. What is more is passed over.

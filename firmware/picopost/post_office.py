@@ -31,6 +31,8 @@ class PostOffice:
             self._aliases[name.lower().encode()] = (
                 tuple(means) if isinstance(means, list) else (means,))
         self._rules = settings["mailboxes"]
+        self.notice_rules = settings["notices"]
+        self.notices = None  # who is told of new letters, where somebody is
         self.log_subjects = settings["log_subjects"]
         self.accounts = known
         self.root = root
@@ -141,6 +143,9 @@ class PostOffice:
         for alias in self._aliases:
             for name in self._aliases[alias]:
                 yield "aliases: " + alias.decode(), name
+        for rule in self.notice_rules:
+            if "mailbox" in rule:
+                yield "notices: mailbox", rule["mailbox"]
 
     def owner(self, local_part, domain):
         """The account whose own address it is, or None: no alias, nobody who takes all."""

@@ -160,6 +160,93 @@ def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_host(value):
+    """A server's IPv4 address, or its name: no *.local, which DNS does not know (RFC 6762 3)."""
+    if isinstance(value, str) and value and not value.strip("0123456789."):
+        return _is_network(value + "/32")
+    return _is_host_name(value) and not value.lower().endswith(".local")
+
+
+def _is_words(value, most=limits.NOTICE_WORD):
+    """Text without line ends and the like, which may go to a server as it is."""
+    return (isinstance(value, str) and 0 < len(value.encode()) <= most
+            and not any([octet < 0x20 or octet == 0x7F for octet in value.encode()]))
+
+
+def _is_port(value):
+    return _is_count(value) and value <= 65535
+
+
+def _is_url(value):
+    """http://HOST:PORT/PATH, the port where it is not 80. A fragment is no part of it (RFC 9110
+    7.1), nor is what is not ASCII.
+    """
+    if (not _is_words(value, limits.NOTICE_PLACE) or not value.startswith("http://")
+            or " " in value or "#" in value or len(value) != len(value.encode())):
+        return False
+    host, colon, port = value[7:].partition("/")[0].partition(":")
+    return _is_host(host) and (not colon or port.isdigit() and _is_port(int(port)))
+
+
+def _is_topic_url(value):
+    topic = value.partition("?")[0].split("/") if _is_url(value) else ()
+    return len(topic) == 4 and len(topic[3]) > 0
+
+
+# MQTT 3.1.1: 3.3.2.1, a topic has no wildcards; 3.1.2.9, no password without a user.
+_MQTT = {
+    "server": _is_host,
+    "port": _is_port,
+    "topic": lambda value: (_is_words(value, limits.NOTICE_PLACE)
+                            and not ("+" in value or "#" in value)),
+    "user": _is_words,
+    "password": _is_words,
+}
+
+
+def _is_mqtt(value):
+    return (isinstance(value, dict) and "server" in value and "topic" in value
+            and ("user" in value or "password" not in value)
+            and all([part in _MQTT and _MQTT[part](value[part]) for part in value]))
+
+
+# key: (check, what it may be)
+_NOTICE = {
+    "mailbox": (_is_words, "an account"),
+    "from": (_is_words, "a part of the sender's name or address, up to %d octets"
+             % limits.NOTICE_WORD),
+    "subject": (_is_words, "a part of the subject, up to %d octets" % limits.NOTICE_WORD),
+    "led": (_is_bool, "true or false"),
+    "mqtt": (_is_mqtt, '{"server": ..., "topic": ...}, and as you need them "port" (1883), "user" '
+             'and "password"; a topic without + and #'),
+    "ntfy": (_is_topic_url, "http://SERVER:PORT/TOPIC"),
+    "post": (_is_url, "http://SERVER:PORT/..."),
+}
+
+
+def _is_notices(value):
+    """Raises SettingsError, which says which rule is wrong, and why."""
+    if not isinstance(value, list) or len(value) > limits.NOTICE_RULES:
+        return False
+    for number, rule in enumerate(value):
+        here = "notices: rule %d: " % (number + 1)
+        if not isinstance(rule, dict) or not any([way in rule
+                                                  for way in ("led", "mqtt", "ntfy", "post")]):
+            raise SettingsError(here + "wants at least one of led, mqtt, ntfy, post")
+        for key in rule:
+            if key not in _NOTICE:
+                raise SettingsError(here + "has no %s; there are %s"
+                                    % (key, ", ".join(sorted(_NOTICE))))
+            check, words = _NOTICE[key]
+            if not check(rule[key]):
+                words = here + key + " must be " + words
+                if key in ("mqtt", "ntfy", "post"):
+                    words += ("; a SERVER is an IPv4 address or a name that a name server knows, "
+                              "without https and .local")
+                raise SettingsError(words)
+    return True
+
+
 # What a mailbox may have: bounds beyond which its mail is refused, and what is thrown away.
 RULES = ("max_octets", "max_messages", "keep_newest", "keep_days", "drop_oldest")
 
@@ -199,6 +286,9 @@ _KEYS = {
     "passports": (False, _is_bool, "true or false"),
     "silence_alarm": (None, _is_name_or_none,
                       "the account that is told of devices which have gone silent, or null"),
+    "notices": ([], _is_notices,
+                "a list of up to %d rules: mailbox, from, subject; led, mqtt, ntfy, post"
+                % limits.NOTICE_RULES),
     "time_server": ("gateway", _is_time_server,
                     '"gateway", an IPv4 address, or null: nobody is asked'),
     "address": ("dhcp", _is_address,
@@ -230,6 +320,9 @@ def check_accounts(settings, known):
     for name, accounts in settings["aliases"].items():
         for account in accounts if isinstance(accounts, list) else (accounts,):
             wanted.append(("aliases: " + name, account))
+    for rule in settings["notices"]:
+        if "mailbox" in rule:
+            wanted.append(("notices: mailbox", rule["mailbox"]))
     for key, account in wanted:
         if account not in known:
             raise SettingsError(f"{key} must name an account; there is no {account}")

@@ -1,4 +1,5 @@
-"""The board's LED tells how it is: on while it serves, else so many flashes and a pause."""
+"""The board's LED tells how it is: on while it serves, with a dark moment now and then where there
+is mail to be read, else so many flashes and a pause."""
 
 import asyncio
 import json
@@ -17,10 +18,13 @@ _timer = None
 
 
 class StatusLed:
-    """`board` is its definition; one without an LED has no light. `code`: one of the above."""
+    """`board` is its definition; one without an LED has no light. `code`: one of the above. `mail`:
+    whether somebody is to be told of mail.
+    """
 
     def __init__(self, board):
         self.code = STARTING
+        self.mail = False
         self._pin = _pin(board)
 
     async def run(self):
@@ -28,6 +32,9 @@ class StatusLed:
         pin = self._pin
         while pin:
             if self.code == SERVING:
+                if self.mail:
+                    pin.off()
+                    await asyncio.sleep_ms(limits.LED_FLASH)
                 pin.on()
             for _ in range(self.code):
                 pin.on()

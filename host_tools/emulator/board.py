@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from host_tools import boards, firmware_build, tls_identity, vm
-from host_tools.emulator import ntp_server
+from host_tools.emulator import dns_server, ntp_server
 from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.channel import Channel
@@ -28,7 +28,7 @@ from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.clock import BusClock
 from host_tools.emulator.faults import PowerCut
 from host_tools.emulator.flash import ACCOUNTS, SETTINGS
-from host_tools.emulator.lan import Lan, PortError
+from host_tools.emulator.lan import GATEWAY, Lan, PortError
 from host_tools.emulator.radio import Radio
 from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
 from host_tools.emulator.usb import FLASH_KIB, UsbFolder
@@ -79,8 +79,13 @@ class EmulatedBoard:
         else:
             self.radio = Radio()
         self.time_server = ntp_server.NtpServer()
+        self.dns_server = dns_server.DnsServer(
+            {dns_server.HOST: socket.inet_ntoa(GATEWAY) if self.lan else "127.0.0.1"})
+        # What the router answers to by UDP.
+        self._router = {ntp_server.PORT: self.time_server.answer,
+                        dns_server.PORT: self.dns_server.answer}
         if self.lan:
-            self.lan.udp[ntp_server.PORT] = self.time_server.answer
+            self.lan.udp.update(self._router)
         self._main = main
         self._usb = usb
         self._in_place = in_place
@@ -173,9 +178,9 @@ class EmulatedBoard:
                  "PICOPOST_RESET_CAUSE": self._cause, **flash,
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
-        time_socket = None if self.lan else self._time_socket()
+        router = {} if self.lan else self._router_sockets()
         try:
-            self._serve(channel, on_line, time_socket)
+            self._serve(channel, on_line, router)
         except PowerCut:
             self.power_cut = True
         finally:
@@ -188,34 +193,38 @@ class EmulatedBoard:
             self._process.stdin.close()
             self._process.stdout.close()
             channel.close()
-            if time_socket:
-                time_socket.close()
+            for endpoint in router:
+                endpoint.close()
         return status
 
-    def _time_socket(self) -> socket.socket:
-        """Where the router of a board with lwIP tells the time."""
-        found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            found.bind(("127.0.0.1", self.port_offset + ntp_server.PORT))
-        except OSError as error:
-            found.close()
-            raise PortError(f"UDP port {self.port_offset + ntp_server.PORT}: "
-                            f"{error.strerror}") from error
-        found.setblocking(False)
+    def _router_sockets(self) -> dict[socket.socket, Callable[[bytes], bytes | None]]:
+        """Where the router of a board with lwIP tells the time and names."""
+        found = {}
+        for port, answer in self._router.items():
+            endpoint = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            found[endpoint] = answer
+            try:
+                endpoint.bind(("127.0.0.1", self.port_offset + port))
+            except OSError as error:
+                for opened in found:
+                    opened.close()
+                raise PortError(f"UDP port {self.port_offset + port}: {error.strerror}") from error
+            endpoint.setblocking(False)
         return found
 
-    def _tell_time(self, time_socket: socket.socket) -> None:
-        message, sender = time_socket.recvfrom(1500)
-        answer = self.time_server.answer(message)
-        if answer:
-            time_socket.sendto(answer, sender)
+    @staticmethod
+    def _answer(endpoint: socket.socket, answer: Callable[[bytes], bytes | None]) -> None:
+        message, sender = endpoint.recvfrom(1500)
+        reply = answer(message)
+        if reply:
+            endpoint.sendto(reply, sender)
 
     def stop(self) -> None:
         """Ask the firmware to end, as Ctrl-C on its console does. From any thread or signal."""
         self._wake_theirs.send(b"S")
 
     def _serve(self, channel: Channel, on_line: Callable[[str], None],
-               time_socket: socket.socket | None) -> None:
+               router: dict[socket.socket, Callable[[bytes], bytes | None]]) -> None:
         console = self._process.stdout
         os.set_blocking(console.fileno(), False)
         pending = b""
@@ -227,8 +236,8 @@ class EmulatedBoard:
                 selector.register(self._usb, selectors.EVENT_READ, "usb")
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
-            if time_socket:
-                selector.register(time_socket, selectors.EVENT_READ, "time")
+            for endpoint in router:
+                selector.register(endpoint, selectors.EVENT_READ, "router")
             while True:
                 timeout = None
                 if self._stop_by:
@@ -250,8 +259,8 @@ class EmulatedBoard:
                             selector.unregister(channel)
                     elif key.data == "lan":
                         self.w5500.poll()
-                    elif key.data == "time":
-                        self._tell_time(time_socket)
+                    elif key.data == "router":
+                        self._answer(key.fileobj, router[key.fileobj])
                     elif key.data == "usb":
                         if mask & selectors.EVENT_READ:
                             self._type(self._usb.typed())

@@ -2,7 +2,8 @@
 
 Outside programs reach the chip's TCP port p at 127.0.0.1:(port_offset + p), and only while the
 chip listens there. Each is a device of the LAN: 127.0.0.x is seen as 192.168.77.x, so one that
-binds to 127.0.0.20 first is 192.168.77.20; 192.168.77.1 is also gateway, DHCP and DNS server.
+binds to 127.0.0.20 first is 192.168.77.20; 192.168.77.1 is also gateway, DHCP and DNS server. To
+the chip its port p is 127.0.0.1:(port_offset + p), so that it reaches servers on this computer.
 UDP does not leave the process (a table of handlers by port), but where the chip has joined a
 multicast group: that is a real one, on the loopback interface.
 
@@ -49,7 +50,8 @@ class TcpListener(Protocol):
 
 
 class Lan:
-    """The network of one chip. `outgoing`: (address, port) of the LAN -> host's (address, port).
+    """The network of one chip. `outgoing`: (address, port) of the LAN -> host's (address, port),
+    beside the gateway's.
 
     `udp`: destination port -> handler(payload) -> reply payload or None; DHCP is there already.
     `port_error` is None or the PortError of the first port that could not be opened when the
@@ -149,6 +151,8 @@ class Lan:
     def connect(self, address: bytes, port: int) -> Connection | None:
         """Begin a connection, up when it is writable; None where nobody answers."""
         target = self.outgoing.get((socket.inet_ntoa(address), port))
+        if target is None and address == GATEWAY and self.port_offset + port < 65536:
+            target = self.outside(port)
         if target is None or not self.link_up:
             return None
         endpoint = tcp_socket()

@@ -96,6 +96,10 @@ PARTS = (
     Part("passports: who is silent", ("passports.silence",), "if wanted"),
     Part("passports: shown, an alarm", ("passports.show",), "if wanted"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
+    Part("notices: their queue", ("notices.queue",), "if wanted"),
+    Part("notices: a letter's, with the MIME summary", (
+        "notices.errand", "mime.summary", "mime.charset_tables", "mime.html_text",
+        "mime.html_entities", "mime.base64", "mime.quoted_printable"), "if wanted"),
     Part("MIME: summary", ("mime.summary", "mime.charset_tables", "mime.html_text",
                            "mime.html_entities"), "never"),
     Part("MIME: attachments", ("mime.attachments", "mime.base64", "mime.quoted_printable",

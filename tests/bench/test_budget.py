@@ -12,6 +12,8 @@ from tests.bench.heap_budget import FREE, FROZEN, IN_PLACE, LOOSE, Made, Sum
 from tests.bench.report import targets_table
 from tests.bench.sections import budget
 
+from picopost import limits  # isort: skip  (heap_budget makes that possible)
+
 # What a Pico W has loaded for good, in the VM and in place: where this test has no build of 32 bits
 # it is what is kept. 133,000 octets there are 40 KB of a board's heap, frozen.
 _MOST = 140_000
@@ -58,6 +60,10 @@ def test_the_smallest_board_has_a_quarter_of_its_heap_free():
     of = heap_budget.measure(smallest, (32,))
     sums = of.sums()
     assert sums[FROZEN].free(True) >= FREE, sums
+    # A letter's notice beside all that leaves others more than a second TLS session has to.
+    told = sum(cost.takes for name, cost in of.imports[32, FROZEN].items()
+               if name.startswith("notices"))
+    assert sums[FROZEN].free(True) * sums[FROZEN].heap - told > 2 * limits.TLS_OTHERS
     assert sums[LOOSE].loaded > sums[IN_PLACE].loaded > sums[FROZEN].loaded
     text = budget.section({smallest: of})
     assert [target.met for target in text.targets] == [True, False]

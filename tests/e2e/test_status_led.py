@@ -68,6 +68,20 @@ def test_serving_is_on(vm):
     assert vm.eval("shown(status_led.SERVING, 3)") == [(25, 1, 0), 1, 1200, 1, 1200, 0]
 
 
+def test_mail_is_a_dark_moment(vm):
+    vm.exec("original = status_led.StatusLed\n"
+            "class WithMail(original):\n"
+            "    def __init__(self, board):\n"
+            "        super().__init__(board)\n"
+            "        self.mail = True\n"
+            "status_led.StatusLed = WithMail")
+    dark = [0, 200, 1, 1200]
+    assert vm.eval("shown(status_led.SERVING, 7)") == [(25, 1, 0), *dark, *dark, 0]
+    # Trouble is shown first.
+    assert vm.eval("shown(status_led.NO_CARD, 9)") == [(25, 1, 0), *[1, 200, 0, 200] * 2, 1200, 0]
+    vm.exec("status_led.StatusLed = original")
+
+
 @pytest.mark.parametrize("code, flashes", [("STARTING", 1), ("NO_CARD", 2), ("NO_NETWORK", 3),
                                            ("WRONG_PASSWORD", 4)])
 def test_trouble_is_so_many_flashes_and_a_pause(vm, code, flashes):

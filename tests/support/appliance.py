@@ -46,13 +46,13 @@ class Appliance:
     """A running appliance; `events` grows as it reports. Use as a context manager.
 
     `more` are other options of the command. `patience`, in seconds, is how long it waits for what
-    has to come.
+    has to come. `offset`: of its ports, where the test has chosen them.
     """
 
     def __init__(self, card: Path, board: str = "pico_w", users: dict[str, str] = USERS,
                  settings: dict | None = None, heap: str | None = None, main: Path | None = None,
                  hostname: str = "xyz.com", more: tuple[str, ...] = (),
-                 patience: float = _PATIENCE):
+                 patience: float = _PATIENCE, offset: int | None = None):
         self.users = users
         self.hostname = hostname
         self._card = card
@@ -65,16 +65,17 @@ class Appliance:
             options += ["--heap", heap]
         if main:
             options += ["--main", str(main)]
-        self._start(options, patience)
+        self._start(options, patience, offset)
         try:
             self.wait_ready()
         except BaseException:
             self.kill()
             raise
 
-    def _start(self, options: list[str], patience: float = _PATIENCE) -> None:
+    def _start(self, options: list[str], patience: float = _PATIENCE,
+               offset: int | None = None) -> None:
         self._patience = patience
-        self.offset = free_port_offset()
+        self.offset = offset or free_port_offset()
         command = [sys.executable, "-m", "host_tools", "run", "--json",
                    "--port-offset", str(self.offset), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,

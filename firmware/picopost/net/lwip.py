@@ -216,6 +216,37 @@ class Link:
             asked.close()
         return None
 
+    async def connect(self, address, port, timeout):
+        """A Connection to a server at an address (text) and port. OSError where lwIP has room for
+        none during CONNECT_ROOM, or no answer comes within `timeout` ms. (lwIP calls a socket
+        writable before it is connected, and sends what was written once it is: then its first
+        reading tells.)
+        """
+        deadline = time.ticks_add(time.ticks_ms(), limits.CONNECT_ROOM)
+        sock = None
+        while not sock:
+            try:
+                sock = socket.socket()
+            except OSError as error:
+                if error.errno != errno.ENOMEM or time.ticks_diff(deadline, time.ticks_ms()) < 0:
+                    raise
+                await asyncio.sleep_ms(_CHECK)
+        try:
+            sock.setblocking(False)
+            try:
+                sock.connect(socket.getaddrinfo(address, port)[0][-1])
+            except OSError as error:
+                if error.errno != errno.EINPROGRESS:
+                    raise
+            try:
+                await asyncio.wait_for_ms(_writable(sock), timeout)
+            except asyncio.TimeoutError:
+                raise OSError(errno.ETIMEDOUT, "nobody answers there")
+            return Connection(sock, address, 0, self._memory)
+        except BaseException:  # cancelled too
+            sock.close()
+            raise
+
     def serve(self, port, handler):
         """Listen on `port`; `handler(connection)` runs as a task for each client."""
         listener = socket.socket()

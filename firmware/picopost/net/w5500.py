@@ -64,6 +64,7 @@ MULTICAST = const(0x82)  # UDP, for the group in Sn_DIPR and for our own address
 # Sn_CR.
 _OPEN = const(0x01)
 _LISTEN = const(0x02)
+_CONNECT = const(0x04)
 _DISCON = const(0x08)
 _CLOSE = const(0x10)
 _SEND = const(0x20)
@@ -73,6 +74,7 @@ _RECV = const(0x40)
 CLOSED = const(0x00)
 INIT = const(0x13)
 LISTENING = const(0x14)
+SYN_SENT = const(0x15)
 SYN_RECEIVED = const(0x16)
 ESTABLISHED = const(0x17)
 CLOSE_WAIT = const(0x1C)
@@ -241,6 +243,20 @@ class W5500:
         if self.look(number).status != INIT:
             raise OSError(errno.EIO)
         self._command(number, _LISTEN)
+
+    def connect(self, number, port, address, peer_port):
+        """Send a SYN from `port` to a server at `address` (4 octets), whatever the socket did
+        before. It is SYN_SENT until there is an answer, CLOSED when there is none (4.2, Sn_CR
+        CONNECT).
+
+        Raises OSError(EIO) when it does not open.
+        """
+        self._open(number, _TCP, port)
+        if self.look(number).status != INIT:
+            raise OSError(errno.EIO)
+        self._write(bytes((0, _SN_DIPR, number << 5 | _SOCKET | _WRITE)) + address)
+        self._set_pair(number, _SN_DPORT, peer_port)
+        self._command(number, _CONNECT)
 
     def close(self, number):
         """Free a socket at once; its peer is told nothing, later segments are answered by RST."""

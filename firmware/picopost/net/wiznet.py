@@ -11,6 +11,7 @@ one socket after the other whatever SIR says, so that no state of the chip lasts
 """
 
 import asyncio
+import errno
 import time
 
 import machine
@@ -26,10 +27,21 @@ _CHECK = const(10)  # ms between two looks while the link comes up
 _BUSY = const(1)  # ms between two polls; one without news reads a pin, or costs an SPI call, 50 us
 _IDLE = const(10)
 _QUIET_POLLS = const(200)  # without news, then the link counts as idle
+# RFC 6335 6: ports that are nobody's, for connections that begin here.
+_FIRST_DYNAMIC = const(0xC000)
+_DYNAMIC = const(0x3FFF)
 
 
 def _octets(text):
     return bytes([int(part) for part in text.split(".")])
+
+
+def _last_greatest(counts):
+    greatest = max(counts)
+    at = len(counts) - 1
+    while counts[at] != greatest:
+        at -= 1
+    return at
 
 
 class Link:
@@ -68,6 +80,7 @@ class Link:
         self._cable = True
         self._asking = False  # somebody has the socket for datagrams
         self._patrolled = 0
+        self._dynamic = time.ticks_us()  # of which the last bits are the next port
         # The chip has none of its own. Locally administered: bit 1 of the first octet.
         self._mac = b"\x02" + machine.unique_id()[-5:]
 
@@ -181,7 +194,7 @@ class Link:
         """
         chip = self.chip
         lease = self._lease
-        if lease and not await self._until(lambda: not lease.busy(), timeout):
+        if not await self._until(lambda: not (self._asking or lease and lease.busy()), timeout):
             return None
         self._asking = True
         try:
@@ -191,6 +204,43 @@ class Link:
         finally:
             self._asking = False
             chip.close(_DATAGRAMS)
+
+    async def connect(self, address, port, timeout):
+        """A Connection to a server at an address (text) and port, by a socket that listened, and
+        will again behind it. OSError where there is none for CONNECT_ROOM, or no answer within
+        `timeout` ms.
+        """
+        number = 0
+
+        def found():
+            nonlocal number
+            number = self._spare()
+            return number
+
+        if not await self._until(found, limits.CONNECT_ROOM):
+            raise OSError(errno.ENOMEM, "clients have all sockets of the W5500")
+        chip = self.chip
+        connection = Connection(self, number, address, 0)
+        self._listening[number] = 0
+        self._connections[number] = connection
+        try:
+            self._dynamic += 1
+            chip.connect(number, _FIRST_DYNAMIC | self._dynamic & _DYNAMIC, _octets(address), port)
+            await self._until(lambda: chip.look(number).status != w5500.SYN_SENT, timeout)
+            if chip.look(number).status not in (w5500.ESTABLISHED, w5500.CLOSE_WAIT):
+                raise OSError(errno.ECONNREFUSED, "nobody answers there")
+            return connection
+        except BaseException:  # cancelled too
+            connection.abort()
+            raise
+
+    def _spare(self):
+        """A listener's socket that its port can do without, or 0."""
+        counts = [self._listening.count(port) for port in self._ports]
+        if sum(counts) <= limits.CONNECT_LISTENERS:
+            return 0
+        number = self._last_listener(self._ports[_last_greatest(counts)])
+        return number if self.chip.look(number).status == w5500.LISTENING else 0
 
     # --- serving ----------------------------------------------------------------------------
 
@@ -335,19 +385,21 @@ class Link:
         if 0 not in counts:
             return False
         needy = counts.index(0)
-        giver = len(counts) - 1
-        while counts[giver] != max(counts):
-            giver -= 1
+        giver = _last_greatest(counts)
         if not counts[giver] or counts[giver] < 2 and giver < needy:
             return False  # there are too few for all; those served first keep theirs
-        # Of several the last, which gets a client last: a SYN may come before it has moved.
-        number = w5500.SOCKETS - 1
-        while self._listening[number] != self._ports[giver]:
-            number -= 1
+        number = self._last_listener(self._ports[giver])
         if self.chip.look(number).status != w5500.LISTENING:
             return False  # it has just got a client
         self._listen(number)
         return True
+
+    def _last_listener(self, port):
+        """Of several the last, which gets a client last: a SYN may come before it has moved."""
+        number = w5500.SOCKETS - 1
+        while self._listening[number] != port:
+            number -= 1
+        return number
 
     def _accept(self, number):
         port = self._listening[number]

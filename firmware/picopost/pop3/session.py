@@ -363,6 +363,8 @@ class Session:
                 channel.expect_taken()
                 await asyncio.sleep_ms(0)
         self._partial = False
+        if self._office.notices:
+            self._office.notices.seen(self._mailbox.name)
         octets, lines = state[mboxrd.OCTETS], self._dialogue.lines
         if self._office.log_subjects:
             self._log("fetched", mailbox=self._mailbox.name, message=number, octets=octets,

@@ -28,6 +28,7 @@ class Transaction:
             b"%s ([%s])" % (talk.helo, channel.peer.encode()), talk.protocol,
             office.hostname.encode(), recipients[0][1] if talk.accepted == 1 else None,
             chunked, talk.sender is not None)
+        self._uids = None  # of the copies, where somebody is to be told of them
         self.intake = Intake(channel, self._delivery, office.max_message_size, office.volume,
                              reject_bare)
 
@@ -58,6 +59,11 @@ class Transaction:
         for mailbox in [each for each in self._mailboxes if each.name in full]:
             self._delivery.leave_out(mailbox)  # takes it out of self._mailboxes too
         outcome = await intake.commit()
+        if self._office.notices and outcome is replies.MAIL_ACCEPTED:
+            try:  # before anything is awaited: other letters may come behind it
+                self._uids = [mailbox.index.next_uid - 1 for mailbox in self._mailboxes]
+            except MemoryError:
+                pass  # its 250 does not hang on a notice
         if outcome is replies.MAIL_ACCEPTED and self._talk.sender:
             outcomes = self._outcomes(full)
             if outcomes:
@@ -136,5 +142,7 @@ class Transaction:
         event_log.log("accepted", peer=self._channel.peer, service=service,
                       octets=self._delivery.octets, sender=talk.reverse_path,
                       mailbox=b",".join([mailbox.name.encode() for mailbox in self._mailboxes]))
-        for mailbox in self._mailboxes:
+        for number, mailbox in enumerate(self._mailboxes):
+            if self._uids:
+                self._office.notices.put(mailbox, self._uids[number])
             self._office.expire(mailbox.name)

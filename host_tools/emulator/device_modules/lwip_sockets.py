@@ -59,8 +59,10 @@ async def _send_on():
 
 class socket(io.IOBase):
     def __init__(self, *kind, accepted=None):
-        self._socket = accepted or _Socket(*kind)
         self._stream = len(kind) < 2 or kind[1] == _SOCK_STREAM
+        if self._stream and not accepted and len(_connections) >= MEMP_NUM_TCP_PCB:
+            raise OSError(errno.ENOMEM)  # tcp_new; one that will listen takes none then
+        self._socket = accepted or _Socket(*kind)
         self._look = select.poll()
         self._look.register(self._socket, select.POLLIN)
         self._listens = False
@@ -84,16 +86,24 @@ class socket(io.IOBase):
         self._listens = True
         self._socket.listen(backlog)
 
-    def accept(self):
+    def connect(self, address):
+        self._socket.setsockopt(_SOL_SOCKET, _SO_SNDBUF, 1)
+        self._begins()
+        self._socket.connect(address)
+
+    def _begins(self):
         global _pump
+        _connections.append(self)
+        if _pump is None:
+            _pump = asyncio.create_task(_send_on())
+
+    def accept(self):
         if len(_connections) >= MEMP_NUM_TCP_PCB:
             raise OSError(errno.EAGAIN)  # no SYN is answered
         accepted, address = self._socket.accept()
         accepted.setsockopt(_SOL_SOCKET, _SO_SNDBUF, 1)
         connection = socket(accepted=accepted)
-        _connections.append(connection)
-        if _pump is None:
-            _pump = asyncio.create_task(_send_on())
+        connection._begins()
         return connection, address
 
     def sendto(self, octets, address):
