@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from host_tools import firmware_build
+from host_tools import firmware_build, firmware_modules  # noqa: F401
 from tests.campaign import workload
 from tests.campaign.cuts import Choice, Cut
 from tests.campaign.judge import Expectation, Row, summary
@@ -16,8 +16,11 @@ from tests.campaign.run import Campaign
 from tests.campaign.workload import USERS, Clients, fetch
 from tests.support.wire import Pop3
 
+from picopost.passports import record as passport  # isort: skip  (firmware_modules: possible)
+
 _SEED = 1
 _POSITIONS = 80  # of each card's 4,000 block writes
+_PASSPORTS = 4
 _SHOWN = 5
 # Block writes of the real cuts; the workload makes 3,800 on this card.
 _REAL_CUTS = [(40, 0), (180, 77), (470, 300), (900, None), (1500, 130), (3000, None)]
@@ -31,7 +34,21 @@ def recorded(request, tmp_path_factory):
 
 def test_sample(recorded):
     record, folder = recorded
-    positions = random.Random(_SEED).sample(range(len(record.writes) + 1), _POSITIONS)
+    _play(record, folder,
+          random.Random(_SEED).sample(range(len(record.writes) + 1), _POSITIONS))
+
+
+def test_passports_on_their_way(recorded):
+    """The journal and the record of some devices' passports, and what is written next."""
+    record, folder = recorded
+    places = [place for place, (_, data, _) in enumerate(record.writes)
+              if passport.read(bytearray(data), 0)]
+    assert len(places) > _PASSPORTS
+    _play(record, folder, {place + more for place in places[:_PASSPORTS] for more in (-1, 0, 1)})
+
+
+def _play(record, folder, positions):
+    """Cut the power at these block writes: no promise may be broken."""
     choice = Choice(_SEED, thorough=False)
     failed = []
     with Replay(record, folder / "replay.img") as replay:
