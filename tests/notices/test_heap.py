@@ -13,9 +13,10 @@ PROBE = Path(__file__).parents[1] / "support" / "notices_probe.py"
 WEB = 8123
 _LINE = b"QUJD" * 19 + b"\r\n"
 _MAY_GROW = 8 * 1024
-# Octets of the 64-bit VM: what asyncio and the index fill once. A block (32) that each of 180
-# notices left would be 5,760.
-_MAY_DIFFER = 2_048
+# Octets of the 64-bit VM; measured: 0. A block (32) that each of 180 notices left would be 5,760.
+_MAY_DIFFER = 1_024
+# What is loaded for a notice is not there behind it.
+_MODULES = 24_000
 
 
 def letter(size: int) -> bytes:
@@ -52,6 +53,7 @@ def test_a_letter_of_100_mb_takes_no_more_than_one_of_10_kb(begin, capsys):
         assert not appliance.faults()
     with capsys.disabled():
         print(f"\nheap while a letter is read for a notice: {peaks} (64-bit VM, in place)")
+    assert min(peaks) > _MODULES
     assert abs(peaks[2] - peaks[1]) <= _MAY_GROW, peaks
 
 
@@ -67,4 +69,4 @@ def test_two_hundred_notices_leave_nothing(begin, board):
             lives.append(appliance.wait_for("round")["live"])
         assert not appliance.faults()
     # Some rounds end beside a session that has not ended yet.
-    assert abs(min(lives[-20:]) - min(lives[20:40])) <= _MAY_DIFFER, lives
+    assert min(lives[-20:]) - min(lives[20:40]) <= _MAY_DIFFER, lives
