@@ -28,6 +28,7 @@ from host_tools.emulator.clock import BusClock
 from host_tools.emulator.faults import PowerCut
 from host_tools.emulator.flash import ACCOUNTS, SETTINGS
 from host_tools.emulator.lan import Lan, PortError
+from host_tools.emulator.lwip_mdns import LwipMdns
 from host_tools.emulator.radio import Radio
 from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
 from host_tools.emulator.usb import FLASH_KIB, UsbFolder
@@ -173,8 +174,9 @@ class EmulatedBoard:
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
         time_socket = None if self.lan else self._time_socket()
+        mdns = None if self.lan else self._mdns()
         try:
-            self._serve(channel, on_line, time_socket)
+            self._serve(channel, on_line, time_socket, mdns)
         except PowerCut:
             self.power_cut = True
         finally:
@@ -189,7 +191,15 @@ class EmulatedBoard:
             channel.close()
             if time_socket:
                 time_socket.close()
+            if mdns:
+                mdns.close()
         return status
+
+    def _mdns(self) -> LwipMdns | None:
+        try:
+            return LwipMdns(self.radio or self.cable)
+        except OSError:
+            return None  # nobody asks where there is no multicast
 
     def _time_socket(self) -> socket.socket:
         """Where the router of a board with lwIP tells the time."""
@@ -214,7 +224,7 @@ class EmulatedBoard:
         self._wake_theirs.send(b"S")
 
     def _serve(self, channel: Channel, on_line: Callable[[str], None],
-               time_socket: socket.socket | None) -> None:
+               time_socket: socket.socket | None, mdns: LwipMdns | None) -> None:
         console = self._process.stdout
         os.set_blocking(console.fileno(), False)
         pending = b""
@@ -228,6 +238,8 @@ class EmulatedBoard:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
             if time_socket:
                 selector.register(time_socket, selectors.EVENT_READ, "time")
+            if mdns:
+                selector.register(mdns, selectors.EVENT_READ, "mdns")
             while True:
                 timeout = None
                 if self._stop_by:
@@ -248,6 +260,8 @@ class EmulatedBoard:
                         self.w5500.poll()
                     elif key.data == "time":
                         self._tell_time(time_socket)
+                    elif key.data == "mdns":
+                        mdns.poll()
                     elif key.data == "usb":
                         self._type(self._usb.typed())
                         if self._usb.unplugged:
