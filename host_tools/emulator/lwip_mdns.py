@@ -6,10 +6,10 @@ from __future__ import annotations
 import selectors
 from typing import Protocol
 
-from picopost.net import mdns
-
 from host_tools import firmware_modules  # noqa: F401
 from host_tools.emulator.multicast import Member
+
+from picopost.net import mdns  # isort: skip  (firmware_modules makes that possible)
 
 _HOST = 254  # 127.0.0.254 it sends from: 127.0.0.1, the board's address, is also who asks
 
