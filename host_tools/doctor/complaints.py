@@ -47,7 +47,8 @@ def _field(event: dict, name: str) -> str:
 _NONE = ()
 # What an event is over with.
 _OVER = {"no_card": ("ready", "card_back"), "link_failed": ("ready", "link_up"),
-         "link_down": ("link_up",), "no_time": ("clock_set",), "safe_mode": ("ready",)}
+         "link_down": ("link_up",), "no_time": ("clock_set",), "safe_mode": ("ready",),
+         "notice_put_off": ("notified",), "device_silent": ("device_back",)}
 WIRES = ("if another card says the same, look at its wires (its board's page): short, GND beside "
           "them, 3.3 V and not 5 V")
 _ON_A_PC = "put it into a computer: `python -m host_tools card check CARD`, then `card repair`"
@@ -123,7 +124,7 @@ COMPLAINTS = (
     # --- network
     Complaint("link_failed", r"wrong password", "network", 'link_failed why="... wrong password"',
               "the Wi-Fi does not take its password",
-              "type it again: `make deploy`, or the setting `wifi`"),
+              "type it again: `make deploy`, or the setting `wifi`", flashes="four"),
     Complaint("link_failed", r"no such network", "network",
               'link_failed why="... no such network"',
               "no Wi-Fi of that name is in reach",
@@ -137,18 +138,26 @@ COMPLAINTS = (
               "no Ethernet cable, or nothing at its other end",
               "push it in at both ends; the lamp at the switch has to be on", _NONE,
               flashes="three"),
-    Complaint("link_failed", r"no DHCP", "network", 'link_failed why="... no DHCP server answers"',
+    Complaint("link_failed", r"no DHCP", "network", 'link_failed why="no DHCP server answers"',
               "nobody in this network gives addresses",
               "let the router do that, or give it one: setting `address`", _NONE,
               flashes="three"),
     Complaint("link_failed", r"no chip", "network", 'link_failed why="... no chip answers, ..."',
               "the W5500 does not answer", "look at its wires (its board's page)",
               flashes="three"),
+    Complaint("fallback_address", "", "network", "fallback_address address=... why=...",
+              "nobody gives addresses, so it has the one of the setting `fallback_address`",
+              "nothing, if there is no router; one that comes later is believed", ("address",),
+              NOTE),
     Complaint("link_down", "", "network", "link_down", "its network is gone",
               "are router and switch on? It comes back by itself", _NONE, flashes="three"),
     Complaint("accept_failed", "", "network", "accept_failed port=... error=...",
               "a client could not be let in, and has to come again",
               "where it happens often: fewer at once", level=NOTE),
+    # --- names
+    Complaint("name_taken", "", "names", "name_taken name=... why=...",
+              "another device of the network has its name",
+              "give one of the two another: the setting `hostname`", ("name",)),
     # --- time
     Complaint("no_time", "", "time", "no_time server=... why=...",
               "nobody tells it the time: mail has no date of arrival, and `keep_days` does nothing",
@@ -181,6 +190,28 @@ COMPLAINTS = (
     # --- devices
     Complaint("refused", "", "devices", "refused peer=... why=... advice=...",
               "a session that did not go well", "", ("peer", "device", "why"), NOTE),
+    Complaint("device_silent", "", "devices", "device_silent peer=... mailbox=...",
+              "a device that wrote regularly has gone silent",
+              "has it power and network? Is its server still this one?", ("peer", "helo")),
+    Complaint("alarm_failed", "", "devices", "alarm_failed mailbox=... why=...",
+              "the letter about a silent device could not be delivered",
+              "make room in that mailbox (setting `silence_alarm`)", ("mailbox", "why")),
+    Complaint("passports_failed", "", "devices", "passports_failed error=...",
+              "what is known of the devices could not be written; mail goes on",
+              "is PICOPOST.DEV in the root of the card a file of picopost's? Remove it, and it is "
+              "made anew"),
+    # --- notices
+    Complaint("notice_put_off", "", "notices", "notice_put_off mailbox=... server=... why=...",
+              "a server that is to be told of letters is away; it is tried again for a quarter of "
+              "an hour", "is it on, and its address in the setting `notices` right?",
+              ("server", "why"), NOTE),
+    Complaint("notice_failed", "", "notices", "notice_failed mailbox=... server=... why=...",
+              "a server was not told of a letter, which is in its mailbox all the same", "",
+              ("server", "why")),
+    Complaint("notices_dropped", "", "notices", "notices_dropped letters=... why=...",
+              "more letters came than servers could be told of; all are in their mailboxes",
+              "fewer rules in the setting `notices`, or a server that is faster", ("letters",),
+              NOTE),
 )
 
 

@@ -6,6 +6,7 @@ from the console.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -29,6 +30,7 @@ from host_tools.emulator.clock import BusClock
 from host_tools.emulator.faults import PowerCut
 from host_tools.emulator.flash import ACCOUNTS, SETTINGS
 from host_tools.emulator.lan import GATEWAY, Lan, PortError
+from host_tools.emulator.lwip_mdns import LwipMdns
 from host_tools.emulator.radio import Radio
 from host_tools.emulator.spi_bus import Pins, SpiBus, SpiDevice
 from host_tools.emulator.usb import FLASH_KIB, UsbFolder
@@ -178,9 +180,9 @@ class EmulatedBoard:
                  "PICOPOST_RESET_CAUSE": self._cause, **flash,
                  "PICOPOST_PORT_OFFSET": str(self.port_offset)})
         channel.vm_end.close()
-        router = {} if self.lan else self._router_sockets()
+        around = {} if self.lan else self._around()
         try:
-            self._serve(channel, on_line, router)
+            self._serve(channel, on_line, around)
         except PowerCut:
             self.power_cut = True
         finally:
@@ -193,16 +195,18 @@ class EmulatedBoard:
             self._process.stdin.close()
             self._process.stdout.close()
             channel.close()
-            for endpoint in router:
+            for endpoint in around:
                 endpoint.close()
         return status
 
-    def _router_sockets(self) -> dict[socket.socket, Callable[[bytes], bytes | None]]:
-        """Where the router of a board with lwIP tells the time and names."""
+    def _around(self) -> dict:
+        """What is around a board with lwIP: {what can be read and closed: who reads it}. The router
+        tells the time and names, and lwIP answers to its own.
+        """
         found = {}
         for port, answer in self._router.items():
             endpoint = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            found[endpoint] = answer
+            found[endpoint] = functools.partial(self._answer, endpoint, answer)
             try:
                 endpoint.bind(("127.0.0.1", self.port_offset + port))
             except OSError as error:
@@ -210,6 +214,11 @@ class EmulatedBoard:
                     opened.close()
                 raise PortError(f"UDP port {self.port_offset + port}: {error.strerror}") from error
             endpoint.setblocking(False)
+        try:
+            mdns = LwipMdns(self.radio or self.cable)
+            found[mdns] = mdns.poll
+        except OSError:
+            pass  # nobody asks where there is no multicast
         return found
 
     @staticmethod
@@ -224,7 +233,7 @@ class EmulatedBoard:
         self._wake_theirs.send(b"S")
 
     def _serve(self, channel: Channel, on_line: Callable[[str], None],
-               router: dict[socket.socket, Callable[[bytes], bytes | None]]) -> None:
+               around: dict) -> None:
         console = self._process.stdout
         os.set_blocking(console.fileno(), False)
         pending = b""
@@ -236,8 +245,8 @@ class EmulatedBoard:
                 selector.register(self._usb, selectors.EVENT_READ, "usb")
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
-            for endpoint in router:
-                selector.register(endpoint, selectors.EVENT_READ, "router")
+            for endpoint in around:
+                selector.register(endpoint, selectors.EVENT_READ, "around")
             while True:
                 timeout = None
                 if self._stop_by:
@@ -259,8 +268,8 @@ class EmulatedBoard:
                             selector.unregister(channel)
                     elif key.data == "lan":
                         self.w5500.poll()
-                    elif key.data == "router":
-                        self._answer(key.fileobj, router[key.fileobj])
+                    elif key.data == "around":
+                        around[key.fileobj]()
                     elif key.data == "usb":
                         if mask & selectors.EVENT_READ:
                             self._type(self._usb.typed())

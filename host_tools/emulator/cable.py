@@ -40,6 +40,13 @@ class Cable:
     def name(self) -> str:
         return self._told.name
 
+    @property
+    def address(self) -> bytes | None:
+        """What the DHCP server has given, while the board can be reached."""
+        if not (self._lease and self.plugged and self._up):
+            return None
+        return bytes((127, 0, self._lease >> 6, self._lease & 63))
+
     def fail(self) -> None:
         """The chip refuses a frame: the driver says "fatal error" and takes the interface down."""
         self._up = False

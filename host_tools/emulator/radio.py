@@ -35,6 +35,13 @@ class Radio:
     def name(self) -> str:
         return self._told.name
 
+    @property
+    def address(self) -> bytes | None:
+        """What the DHCP server has given, while the board can be reached."""
+        if not (self._lease and self._wanted and self.access_point):
+            return None
+        return bytes((127, 0, self._lease >> 6, self._lease & 63))
+
     def ask(self, number: int, value: int) -> int:
         """Answer one frame of device_modules/network.py: an octet."""
         self.questions += 1

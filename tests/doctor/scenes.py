@@ -6,27 +6,36 @@ import contextlib
 import os
 import smtplib
 import socket
+import time
 from pathlib import Path
 
 from host_tools import accounts
 from host_tools.emulator.card_image import CardImage
 from host_tools.firmware_build import ROOT
+from tests.net.test_mdns import IMPATIENT, Device, announcement
+from tests.notices.servers import Web
+from tests.passports.vm import open_vm
 from tests.support.running import Running
 from tests.support.vm import Vm
 from tests.support.wire import send
 
 _VM_MODULES = (ROOT / "tests" / "card", ROOT / "host_tools" / "card")
+_IMPATIENT = """
+from picopost import appliance, limits
+limits.{} = 100
+appliance.main()
+"""
 LETTER = b"Subject: s\r\n\r\nsmall\r\n"
 ETHERNET = "pico_w5500"
 
 
 def starts(folder: Path, event: str, settings: dict | None = None, board: str = "pico_w",
-           before=None, after=None, main: str = "") -> list[dict]:
+           before=None, after=None, main: str = "", in_place: bool = False) -> list[dict]:
     """Start a board, `before(running)` and `after(running)` its start; its events until `event`."""
     path = folder / "start.py"
     if main:
         path.write_text(main)
-    running = Running(folder, settings, board, path if main else None)
+    running = Running(folder, settings, board, path if main else None, in_place)
     if before:
         before(running)
     with running:
@@ -199,10 +208,8 @@ def torn_write(folder):
 # --- the network
 
 def wrong_password(folder):
-    def spoil(running):
-        running.board.radio.password = "another"
-    return starts(folder, "link_failed", {"wifi": {"ssid": "home", "password": "wrong"}},
-                  before=spoil)
+    return starts(folder, "link_failed",
+                  before=lambda running: setattr(running.board.radio, "password_right", False))
 
 
 def no_access_point(folder):
@@ -212,11 +219,31 @@ def no_access_point(folder):
 
 def radio_that_is_not_let_in(folder):
     """Until the firmware has had enough of it: a limit, made short here."""
-    return starts(folder, "link_failed", main="""
-from picopost import appliance, limits
-limits.JOIN_TIME = 100
-appliance.main()
-""", before=lambda running: setattr(running.board.radio, "joins", False))
+    return starts(folder, "link_failed", main=_IMPATIENT.format("JOIN_TIME"),
+                  before=lambda running: setattr(running.board.radio, "ask", lambda *_: 0))
+
+
+def _no_dhcp(running):
+    running.board.lan.udp[67] = lambda message: None
+
+
+def no_dhcp_and_another_address(folder):
+    return starts(folder, "fallback_address", {"fallback_address": {
+        "address": "192.168.77.9", "netmask": "255.255.255.0", "gateway": "192.168.77.1",
+        "dns": "192.168.77.1"}}, ETHERNET, main=_IMPATIENT.format("DHCP_FALLBACK"),
+        before=_no_dhcp)
+
+
+def name_of_another(folder):
+    name = f"post-{os.getpid()}"
+
+    def answer(running):
+        with Device() as device:
+            for _ in range(20):  # until the board has joined the group nobody hears
+                device.say(announcement(name, bytes((192, 168, 77, 5))))
+                time.sleep(0.05)
+    return starts(folder, "name_taken", {"hostname": name}, ETHERNET, after=answer,
+                  main=IMPATIENT.read_text())
 
 
 def no_cable(folder):
@@ -225,8 +252,8 @@ def no_cable(folder):
 
 
 def no_dhcp_server(folder):
-    return starts(folder, "link_failed", board=ETHERNET,
-                  before=lambda running: setattr(running.board.lan.dhcp, "silent", True))
+    return starts(folder, "link_failed", board=ETHERNET, main=_IMPATIENT.format("DHCP_RETRY"),
+                  before=_no_dhcp)
 
 
 def no_chip(folder):
@@ -336,3 +363,60 @@ def device_with_a_wrong_login(folder):
             with contextlib.suppress(smtplib.SMTPException):
                 client.login("cam", "x")
     return starts(folder, "refused", after=refused)
+
+
+# Of the firmware alone, on a card, with a clock that a test turns.
+
+def _passports(*steps, **settings) -> list[dict]:
+    with open_vm() as vm:
+        vm.exec(f"begin(**{settings!r}); v.now = 1_800_000_000")
+        for step in steps:
+            vm.exec(step)
+        return [{"event": event, **fields} for event, fields in vm.eval("v.events")]
+
+
+_REGULAR = "for _ in range(12):\n    session('192.168.1.20', b'cam-3')\n    serve(1200)"
+
+
+def silent_device(folder):
+    return _passports(_REGULAR, "serve(4800)", silence_alarm="girl")
+
+
+def alarm_without_room(folder):
+    return _passports(_REGULAR, "serve(4800)", silence_alarm="girl",
+                      mailboxes={"girl": {"max_octets": 10}})
+
+
+def passports_without_a_file(folder):
+    return _passports("card = v.disk\nimport os\nos.mkdir('/sd/PICOPOST.DEV')\nbegin(card)",
+                      "session('192.168.1.20', b'cam-3')\nserve(301)")
+
+
+# --- notices
+
+def _notices(folder, event, main="", letters=1):
+    def deliver(running):
+        for _ in range(letters):
+            one_letter(running)
+    return starts(folder, event, {"notices": [{"post": "http://127.0.0.1/"}]},
+                  after=deliver, main=main, in_place=True)
+
+
+def server_that_is_away(folder):
+    return _notices(folder, "notice_put_off")
+
+
+def server_that_refuses(folder):
+    with contextlib.ExitStack() as servers:
+        return starts(folder, "notice_failed",
+                      {"notices": [{"post": "http://host.lan:8123/"}]}, in_place=True,
+                      before=lambda running: servers.enter_context(
+                          Web(running.board.port_offset + 8123, (404,))), after=one_letter)
+
+
+def more_letters_than_notices(folder):
+    return _notices(folder, "notices_dropped", main="""
+from picopost import appliance, limits
+limits.NOTICE_QUEUE = 1
+appliance.main()
+""", letters=4)

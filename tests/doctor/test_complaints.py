@@ -36,10 +36,12 @@ SCENES = {
     'link_failed why="... no such network"': scenes.no_access_point,
     'link_failed why="Wi-Fi ...: not joined in time"': scenes.radio_that_is_not_let_in,
     'link_failed why="... is the cable in?"': scenes.no_cable,
-    'link_failed why="... no DHCP server answers"': scenes.no_dhcp_server,
+    'link_failed why="no DHCP server answers"': scenes.no_dhcp_server,
     'link_failed why="... no chip answers, ..."': scenes.no_chip,
+    "fallback_address address=... why=...": scenes.no_dhcp_and_another_address,
     "link_down": scenes.link_lost,
     "accept_failed port=... error=...": scenes.client_that_cannot_be_let_in,
+    "name_taken name=... why=...": scenes.name_of_another,
     "no_time server=... why=...": scenes.no_time,
     'no_tls why="... has no ssl module"': scenes.image_without_tls,
     'no_tls why="there is no tls_key.der ..."': scenes.no_key,
@@ -49,6 +51,12 @@ SCENES = {
     "accounts_refused why=...": scenes.spoilt_accounts_on_the_card,
     "accounts_repeat why=...": scenes.accounts_that_stay_on_the_card,
     "refused peer=... why=... advice=...": scenes.device_with_a_wrong_login,
+    "device_silent peer=... mailbox=...": scenes.silent_device,
+    "alarm_failed mailbox=... why=...": scenes.alarm_without_room,
+    "passports_failed error=...": scenes.passports_without_a_file,
+    "notice_put_off mailbox=... server=... why=...": scenes.server_that_is_away,
+    "notice_failed mailbox=... server=... why=...": scenes.server_that_refuses,
+    "notices_dropped letters=... why=...": scenes.more_letters_than_notices,
 }
 
 

@@ -10,7 +10,6 @@ import time
 from micropython import const
 
 from picopost import limits
-from picopost.net import w5500
 
 PORT = const(5353)
 GROUP = b"\xe0\0\0\xfb"  # 224.0.0.251
@@ -164,8 +163,8 @@ class Responder:
         """
         chip, number = self._chip, self._number
         registers = chip.look(number)
-        if registers.status != w5500.UDP or registers.mode != w5500.MULTICAST or not self._member:
-            if (registers.status == w5500.UDP and registers.tx_read != registers.tx_write
+        if not self._member or not chip.in_group():
+            if (registers.tx_read != registers.tx_write
                     and time.ticks_diff(self._patience, time.ticks_ms()) > 0):
                 return  # an answer to one alone: the chip looks for its hardware address
             chip.join(number, GROUP, PORT)

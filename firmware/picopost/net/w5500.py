@@ -59,7 +59,7 @@ _PEER = const(15)  # Sn_DIPR in that frame
 # Sn_MR. Without the no-delayed-ACK bit the chip acknowledges after RTR only, 200 ms.
 _TCP = const(0x21)
 _UDP = const(0x02)
-MULTICAST = const(0x82)  # UDP, for the group in Sn_DIPR and for our own address; IGMP version 2
+_MULTICAST = const(0x82)  # UDP, for the group in Sn_DIPR and for our own address; IGMP version 2
 
 # Sn_CR.
 _OPEN = const(0x01)
@@ -346,9 +346,13 @@ class W5500:
         self.close(number)
         self._write(frame)
         self._set(_SN_TTL, number << 5 | _SOCKET, 0xFF)
-        self._open(number, MULTICAST, port)
+        self._open(number, _MULTICAST, port)
         if self.look(number).status != UDP:
             raise OSError(errno.EIO)
+
+    def in_group(self):
+        """Whether the socket last looked at has joined one."""
+        return self.registers.mode == _MULTICAST and self.registers.status == UDP
 
     def multicast(self, number, data):
         """Send `data` to the group of a socket that has joined one."""
