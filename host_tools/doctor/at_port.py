@@ -70,7 +70,7 @@ def ask_all(device: str) -> Told:
 def judge(told: Told, device: str) -> list[Finding]:
     """What is to be said of it."""
     findings = list(told.findings)
-    for look in (_board, _firmware, _card, _network, _time, _tls, _mailboxes):
+    for look in (_board, _firmware, _card, _network, _time, _tls, _mailboxes, _devices):
         findings += look(told, device)
     findings += complaints.judge(told.events)
     # What the log tells may be what its state tells, in the same words.
@@ -191,6 +191,22 @@ def _mailboxes(told: Told, device: str) -> list[Finding]:
             for each in mailboxes if "why" not in each)))
     if told.part("card").get("state") == "ok":
         findings += complaints.judge([{**each, "event": "mailbox_closed"} for each in shut])
+    return findings
+
+
+def _devices(told: Told, device: str) -> list[Finding]:
+    findings = []
+    for each in told.parts.get("device", []):
+        name = " ".join(filter(None, (str(each.get("device", "")), str(each["peer"]))))
+        text = f"{name} (HELO {each['helo']})" if each.get("helo") else name
+        text += f": {each['letters']} letters, {_size(each['octets'])}"
+        if each.get("every"):
+            text += f", one each {each['every']}"
+        text += f", the last {each['last']}"
+        if each.get("why"):
+            text += f"; last refused: {each['why']}"
+        findings.append(Finding("devices", NOTE if each.get("advice") else OK, text,
+                                str(each.get("advice", ""))))
     return findings
 
 

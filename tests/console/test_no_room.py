@@ -13,6 +13,8 @@ def test_it_says_so_and_serves_on(tmp_path, monkeypatch):
     with UsbBoard(tmp_path) as board:
         board.deploy()
         board.wait_ready()
+    with UsbBoard(tmp_path, more=("--heap", "190wK")) as board:
+        board.wait_ready()
         with Typist(board.port) as typist:
             assert "no room" in typist.why("mail girl 1")
             assert {"board", "heap", "card"} <= {part["part"] for part in typist.said("status")}

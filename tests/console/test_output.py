@@ -62,7 +62,7 @@ def test_a_letter_of_any_size_takes_the_same(make):
     peaks = []
     with Vm(heap_kib=2000) as vm:
         vm.exec(_READER)
-        for lines in (1, 100, 2000):
+        for lines in (1, 1000, 2000):
             vm.exec(f"text = {letter(lines)!r}\ndef made(): return text")
             vm.eval(f"read({make}{more})")  # what is loaded is loaded
             peaks.append(vm.eval(f"read({make}{more})"))

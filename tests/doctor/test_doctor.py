@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import poplib
+import smtplib
 import ssl
 import xml.etree.ElementTree as ElementTree
 
@@ -12,6 +13,7 @@ import pytest
 from host_tools.doctor.finding import NOTE, OK, PARTS, PROBLEM
 from tests.care.boards import Board, tool
 from tests.deploy.usb_board import UsbBoard
+from tests.support.wire import send
 
 pytestmark = pytest.mark.filterwarnings("ignore:SD")
 
@@ -33,7 +35,7 @@ def of(found: list[dict], part: str, level: str) -> list[str]:
 def board(tmp_path_factory):
     folder = tmp_path_factory.mktemp("doctor")
     with UsbBoard(folder, more=IN_IMAGE) as running:
-        running.deploy()
+        running.deploy(settings=["passports=true"])
         running.wait_ready()
         yield running
 
@@ -54,6 +56,21 @@ def test_a_board_that_is_well(board):
     assert of(found, "TLS", OK)[0].endswith(", as the board says")
     assert all(each["advice"] for each in found if each["level"] == NOTE)
     assert "passwords may cross the network in the clear" in " ".join(of(found, "TLS", NOTE))
+
+
+def test_what_it_has_learnt_of_a_device(board):
+    """And what to change on it."""
+    with smtplib.SMTP("127.0.0.1", board.smtp, local_hostname="cam-3") as client:
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("cam", "secret")
+    board.wait_for("refused")
+    assert send(board.smtp, b"Subject: x\r\n\r\nx\r\n").startswith(b"250")
+    _, found = findings(*at(board))
+    [camera] = [each for each in found if each["part"] == "devices" and "cam-3" in each["text"]
+                and "letters" in each["text"]]
+    assert camera["level"] == NOTE and "account's name and password" in camera["advice"]
+    assert "0 letters" in camera["text"] and "last refused: " in camera["text"]
+    assert any("1 letters" in text for text in of(found, "devices", OK)), found
 
 
 def test_it_goes_on_meanwhile(board):

@@ -39,19 +39,19 @@ def test_a_refusal_and_what_to_do(vm):
     vm.exec("""begin(clients={'192.168.1.20': {'name': 'camera'}}); v.now = 1_800_000_000
 session('192.168.1.20', b'cam-3', 0, reply='AUTH_WRONG', detail="no such user 'cam'")
 v.now += 3 * 86400""")
-    [(event, fields)] = vm.eval("shown()")
-    assert event == "device" and fields["device"] == "camera" and fields["quirks"] == "login-fails"
+    [fields] = vm.eval("shown()")
+    assert fields["device"] == "camera" and fields["quirks"] == "login-fails"
     assert fields["why"] == "no such user 'cam'" and "name and password" in fields["advice"]
     assert fields["last"] == "3 days ago" and fields["letters"] == 0
     vm.exec("session('192.168.1.20', b'cam-3')")  # it has been put right
-    [(_, fields)] = vm.eval("shown()")
+    [fields] = vm.eval("shown()")
     assert "advice" not in fields and fields["refusals"] == 1
 
 
 def test_a_reason_that_is_cut_is_told_whole_where_it_is_known(vm):
     vm.exec("begin(); session('192.168.1.20', b'cam-3', 0, reply='TLS_BUSY'); enter()")
     assert len(device(vm)["why"]) == 36
-    [(_, fields)] = vm.eval("shown()")
+    [fields] = vm.eval("shown()")
     assert fields["why"] == "No room for another TLS session, try again later"
 
 
@@ -63,7 +63,7 @@ def test_a_reason_that_is_cut_is_told_whole_where_it_is_known(vm):
     ("reply='TLS_FAILED'", {"tls-fails"}), ("", set())])
 def test_quirks_have_names(vm, of, quirks):
     vm.exec(f"begin(); session('192.168.1.20', b'cam-3', {of})")
-    [(_, fields)] = vm.eval("shown()")
+    [fields] = vm.eval("shown()")
     assert set(filter(None, fields.get("quirks", "").split(","))) == quirks
 
 

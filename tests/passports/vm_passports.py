@@ -120,13 +120,17 @@ def passports():
 
 
 def shown():
-    """The events of show()."""
+    """What show() says of each device."""
     from picopost.passports import show
 
-    del events[:]
-    asyncio.run(show.show(office))
+    said = []
+
+    async def say(**fields):
+        said.append(fields)
+
+    asyncio.run(show.show(office, say))
     visits.unload_all()
-    return events
+    return said
 
 
 def letters():

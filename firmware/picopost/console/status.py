@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from picopost import clock, limits
+from picopost import clock, limits, load
 
 
 async def answer(out, words, parts):
@@ -32,6 +32,19 @@ async def answer(out, words, parts):
                                 octets=index.octets, in_use=_yes(office.mailbox(name).in_use))
             except OSError as error:
                 await out.event("status", part="mailbox", mailbox=name, why=str(error))
+        if office.visits and office.volume and not office.volume.failure:
+            await _devices(out, office)
+
+
+async def _devices(out, office):
+    """What the appliance has learnt of each, where the setting `passports` wants that."""
+    async def say(**fields):
+        await out.event("status", part="device", **fields)
+
+    try:
+        await load("picopost.passports.show").show(office, say)
+    finally:
+        load("picopost.passports.visits").unload_all()
 
 
 def _yes(true):

@@ -1,12 +1,12 @@
 """Tells of all devices that have a passport. Loaded when somebody asks."""
 
-from picopost import clock, event_log
+from picopost import clock
 from picopost.passports import table, words
 
 
-async def show(office):
-    """An event `device` each, the latest first: what was noted is entered before. How many there
-    are. Raises OSError when the card fails.
+async def show(office, say):
+    """`await say(**fields)` of each, the latest first: what was noted is entered before. How many
+    there are. Raises OSError when the card fails.
 
     The caller unloads picopost.passports' modules `show`, `table`, `record` and `words`, and
     picopost.smtp.advice, as visits.unload_all() does.
@@ -28,5 +28,5 @@ async def show(office):
             fields = words.fields(passport, clock.now())
             if name:
                 fields["device"] = name
-            event_log.log("device", **fields)
+            await say(**fields)
     return len(stamps)
