@@ -34,7 +34,7 @@ async def whole(octets):
 def read(octets):
     return asyncio.run(whole(octets))
 """
-LINES = (b">From a\n>>From b\n>Fro\n>\n>>>>>\n>From\nx >From c\n" + b">" * 70 + b"From d\n",
+LINES = (b">From a\n>>From b\n>Fr\n>\n>>>>>\n>From\nx >From c\n" + b">" * 70 + b"From d\n",
          b">From a", b">>", b">From ", b">From \n>From \n")
 
 
