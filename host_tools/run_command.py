@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +99,8 @@ def run(options: argparse.Namespace) -> int:
             usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
                                   options.port_offset, heap_kib, main, usb,
-                                  not usb if options.in_place is None else options.in_place)
+                                  not usb if options.in_place is None else options.in_place,
+                                  _keys(options))
         try:
             board.claim(_ports(settings))
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -119,6 +121,14 @@ def run(options: argparse.Namespace) -> int:
     if status:
         raise UserError("the firmware ended:\n" + "\n".join(board.console_tail[-20:]))
     return 0
+
+
+def _keys(options: argparse.Namespace) -> int | None:
+    """Where somebody types commands for the board's console; with --usb it is the port."""
+    if options.usb or not (sys.stdin and sys.stdin.isatty()):
+        return None
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background the terminal is others'
+    return sys.stdin.fileno()
 
 
 def _check_engine(options: argparse.Namespace, definition: dict) -> None:
@@ -325,6 +335,8 @@ class _Text:
         login = f"{name}:{self._passwords[name]}" if name in self._passwords else name
         for line in _examples(ports, address, shlex.quote(login)):
             print(line)
+        if sys.stdin and sys.stdin.isatty() and "cycles" not in event:
+            print("Type `help` for the commands of its console.")
         print("Ctrl-C stops it.", flush=True)
 
 

@@ -74,9 +74,7 @@ def log(event, **fields):
 
 
 def _keep(octets):
-    """What is kept moves up by its length: 2 KB, a copy of 10 us, and nothing is allocated but two
-    views.
-    """
+    """What is kept moves up by its length. Nothing is allocated but three views."""
     size = len(octets)
     if size < len(recent):
         _recent[:-size] = _recent[size:]

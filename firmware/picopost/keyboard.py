@@ -23,28 +23,31 @@ async def watch(ready, parts):
     escape = False  # within an escape sequence, as an arrow's
     try:
         while True:
-            key = await keys.read(1)
-            if not key or key == b"\x03":
-                raise Stop
-            if work and work.done():
-                work = None
-            if key == b"?" and not event_log.typed:
-                if ready:
-                    event_log.log("ready", **ready)
-            elif work:
-                if key in b"qQ":
-                    work.cancel()
-            elif escape:
-                escape = key in b"[O;0123456789"  # ECMA-48 5.4, as far as keyboards go
-            elif key == b"\x1b":
-                escape = True
-            elif key in b"\r\n":
-                command, event_log.typed = event_log.typed.strip(), b""
-                if command:
-                    sys.stdout.write(b"\n")
-                    work = asyncio.create_task(_obey(command, parts))
-            else:
-                _edit(key)
+            try:
+                key = await keys.read(1)
+                if not key or key == b"\x03":
+                    raise Stop
+                if work and work.done():
+                    work = None
+                if key == b"?" and not event_log.typed:
+                    if ready:
+                        event_log.log("ready", **ready)
+                elif work:
+                    if key in b"qQ":
+                        work.cancel()
+                elif escape:
+                    escape = key in b"[O;0123456789"  # ECMA-48 5.4, as far as keyboards go
+                elif key == b"\x1b":
+                    escape = True
+                elif key in b"\r\n":
+                    command, event_log.typed = event_log.typed.strip(), b""
+                    if command:
+                        sys.stdout.write(b"\n")
+                        work = asyncio.create_task(_obey(command, parts))
+                else:
+                    _edit(key)
+            except MemoryError:
+                pass  # what was typed is lost, nothing else
     finally:
         event_log.typed = b""
         if work:

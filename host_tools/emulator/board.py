@@ -50,7 +50,8 @@ class EmulatedBoard:
     """`definition` is boards/<name>/board.json as a dict; `flash` a folder with its files, or with
     `usb` a file with its flash: then it is a board as it is bought, and waits for an image and for
     what comes in at its port. `in_place`: the firmware is in the image, as `boards/manifest.py`
-    builds one; else it is loaded into the heap.
+    builds one; else it is loaded into the heap. `keys`: where lines for its console are typed, by
+    somebody who sees them there, a file descriptor.
 
     After `run`: `power_cut` says whether a fault took the power away, `console_tail` holds the
     last lines. The models are `sd_card` and, each or None, `w5500`, `lan`, `radio`, `cable`, all
@@ -59,7 +60,7 @@ class EmulatedBoard:
 
     def __init__(self, definition: dict, card: CardImage, flash: Path, port_offset: int,
                  heap_kib: int | None = None, main: Path | None = None,
-                 usb: UsbFolder | None = None, in_place: bool = False):
+                 usb: UsbFolder | None = None, in_place: bool = False, keys: int | None = None):
         self.definition = definition
         self.flash = flash
         self.port_offset = port_offset
@@ -93,6 +94,8 @@ class EmulatedBoard:
             self.lan.udp.update(self._router)
         self._main = main
         self._usb = usb
+        self._keys = keys
+        self._echoes: list[str] = []  # of what was typed there
         self._in_place = in_place
         self._process: subprocess.Popen | None = None
         self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
@@ -248,6 +251,8 @@ class EmulatedBoard:
             selector.register(self._wake_ours, selectors.EVENT_READ, "wake")
             if self._usb:
                 selector.register(self._usb, selectors.EVENT_READ, "usb")
+            if self._keys is not None:
+                selector.register(self._keys, selectors.EVENT_READ, "keys")
             if self.w5500:
                 selector.register(self.w5500, selectors.EVENT_READ, "lan")
             for endpoint in around:
@@ -280,6 +285,9 @@ class EmulatedBoard:
                             self._type(self._usb.typed())
                         if self._usb.unplugged:
                             raise PowerCut
+                    elif key.data == "keys":
+                        if not self._take_lines():
+                            selector.unregister(self._keys)
                     elif key.data == "wake":
                         self._wake_ours.recv(100)
                         self._ask_to_stop()
@@ -312,8 +320,22 @@ class EmulatedBoard:
 
     def _line(self, line: bytes, on_line: Callable[[str], None]) -> None:
         text = line.decode(errors="replace").rstrip("\r")
+        if text in self._echoes:
+            self._echoes.remove(text)
+            return
         self.console_tail = [*self.console_tail[-30:], text]
         on_line(text)
+
+    def _take_lines(self) -> bool:
+        """Type what somebody has; False: nobody does any more, or not for us."""
+        try:
+            octets = os.read(self._keys, 4096)
+        except OSError:
+            return False
+        lines = [line.strip() for line in octets.decode(errors="replace").splitlines()]
+        self._echoes = [line for line in [*self._echoes, *lines][-10:] if line]
+        self._type(octets)
+        return bool(octets)
 
     def _ask_to_stop(self) -> None:
         if not self._stop_by:

@@ -18,7 +18,7 @@ FLASH_KIB = {"RPI_PICO_W": 848, "RPI_PICO": 1408, "W5500_EVB_PICO": 1408}
 BLOCK = 4096
 _PIECE = 4096
 _FULL = 1 << 16
-_PATIENCE = 0.5  # s
+_PATIENCE = 3  # s, less than a watchdog's
 _INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
 
 
@@ -27,9 +27,9 @@ class UsbFolder:
 
     The port is a pseudo-terminal, another one after each reset, as the device of a real board goes
     and comes. What nobody reads waits, `full` says when that is too much for more, and is lost when
-    nobody has read for half a second (MicroPython's MICROPY_HW_USB_CDC_TX_TIMEOUT). The cable is
-    pulled, and the board without power, when it has taken in `unplug_after` octets; how many it has
-    is in `typed`.
+    nobody reads for long (a board waits for half a second with each write). The cable is pulled,
+    and the board without power, when it has taken in `unplug_after` octets; how many it has is in
+    `typed`.
     """
 
     def __init__(self, folder: Path, unplug_after: int | None = None):

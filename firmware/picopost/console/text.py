@@ -52,7 +52,7 @@ class Text:
         beginning of a quoted line at the end is left to the next time.
         """
         at = count
-        while at and count - at < 32 and room[at - 1] in b">From ":
+        while at and count - at < limits.MIME_BUFFER and room[at - 1] in b">From ":
             at -= 1
         if self._left and at and room[at - 1] == _LF and room[at:at + 1] == b">":
             self._file.seek(at - count, 1)
