@@ -213,5 +213,5 @@ class Lease:
         """
         self._datagrams.end()
         self._client.verify()
-        self._verifying = self._bound
+        self._verifying = self._held and not self._kept
         self._next = time.ticks_ms()
