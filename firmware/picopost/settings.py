@@ -30,7 +30,7 @@ def _is_name_or_none(value):
 
 
 def _is_time_server(value):
-    return value in ("gateway", None) or isinstance(value, str) and _is_network(value + "/32")
+    return value in ("gateway", None) or _is_host(value)
 
 
 def _is_size(value):
@@ -283,7 +283,8 @@ _KEYS = {
                 "a list of up to %d rules: mailbox, from, subject; led, mqtt, ntfy, post"
                 % limits.NOTICE_RULES),
     "time_server": ("gateway", _is_time_server,
-                    '"gateway", an IPv4 address, or null: nobody is asked'),
+                    '"gateway", an IPv4 address, a name that a name server knows (no .local), or '
+                    "null: nobody is asked"),
     "address": ("dhcp", _is_address,
                 '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
     "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi'),
