@@ -160,7 +160,7 @@ def _is_host(value):
     """A server's IPv4 address, or its name: no *.local, which DNS does not know (RFC 6762 3)."""
     if isinstance(value, str) and value and not value.strip("0123456789."):
         return _is_network(value + "/32")
-    return _is_host_name(value) and not value.lower().endswith(".local")
+    return _is_host_name(value) and ".." not in value and not value.lower().endswith(".local")
 
 
 def _is_words(value, most=limits.NOTICE_WORD):
