@@ -156,6 +156,8 @@ async def _keep_time(link, server):
         address = link.gateway if server == "gateway" else server
         pause = limits.TIME_RETRY
         try:
+            if address is server:
+                address = await load("picopost.net.dns").resolve(link, server, limits.TIME_WAIT)
             sntp = load("picopost.net.sntp")
             now = await sntp.ask(link, address, limits.TIME_WAIT)
             before = clock.now()
@@ -171,6 +173,7 @@ async def _keep_time(link, server):
                               "answer to NTP, or name a server in the setting time_server")
             silent = True
         unload("picopost.net.sntp")
+        unload("picopost.net.dns")
         await asyncio.sleep_ms(pause)
 
 

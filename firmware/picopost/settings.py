@@ -30,7 +30,7 @@ def _is_name_or_none(value):
 
 
 def _is_time_server(value):
-    return value in ("gateway", None) or isinstance(value, str) and _is_network(value + "/32")
+    return value in ("gateway", None) or _is_host(value)
 
 
 def _is_size(value):
@@ -164,7 +164,7 @@ def _is_host(value):
     """A server's IPv4 address, or its name: no *.local, which DNS does not know (RFC 6762 3)."""
     if isinstance(value, str) and value and not value.strip("0123456789."):
         return _is_network(value + "/32")
-    return _is_host_name(value) and not value.lower().endswith(".local")
+    return _is_host_name(value) and ".." not in value and not value.lower().endswith(".local")
 
 
 def _is_words(value, most=limits.NOTICE_WORD):
@@ -290,7 +290,8 @@ _KEYS = {
                 "a list of up to %d rules: mailbox, from, subject; led, mqtt, ntfy, post"
                 % limits.NOTICE_RULES),
     "time_server": ("gateway", _is_time_server,
-                    '"gateway", an IPv4 address, or null: nobody is asked'),
+                    '"gateway", an IPv4 address, a name that a name server knows (no .local), or '
+                    "null: nobody is asked"),
     "address": ("dhcp", _is_address,
                 '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
     "fallback_address": (None, _is_fallback,

@@ -79,18 +79,43 @@ from picopost import clock
     assert vm.eval("clock.set(1704067199), len(told)") == (False, 1)
 
 
+@pytest.mark.parametrize("name", ["pico_w", "pico_w5500"])
+@pytest.mark.parametrize("server, event, words", [
+    ("host.lan", "clock_set", ""), ("192.168.77.1", "clock_set", ""),
+    ("time.lan", "no_time", "asked for time.lan: it knows no such name")])
+def test_a_server_by_name_or_address(tmp_path, name, server, event, words):
+    if server[0].isdigit() and name == "pico_w":
+        server = "127.0.0.1"
+    told, board = first_of_the_clock(tmp_path, name, {"time_server": server},
+                                     lambda board: setattr(board.time_server, "ahead", 3600))
+    assert told["event"] == event and words in told.get("why", "")
+    assert board.dns_server.asked == ([] if server[0].isdigit() else [server])
+
+
 @pytest.mark.parametrize("name", boards.names())
 @pytest.mark.parametrize("stratum, ahead, event, words", [
     (2, 3600, "clock_set", None), (None, 0, "no_time", "no answer"),
     (0, 0, "no_time", "does not know the time")])
 def test_a_board_asks_its_router(tmp_path, name, stratum, ahead, event, words):
+    def tell(board):
+        board.time_server.stratum, board.time_server.ahead = stratum, ahead
+
+    told, board = first_of_the_clock(tmp_path, name, {}, tell)
+    assert told["event"] == event and board.time_server.asked == 1
+    assert told["server"] == ("192.168.77.1" if board.lan else "127.0.0.1")
+    if words:
+        assert words in told["why"] and "time_server" in told["advice"]
+
+
+def first_of_the_clock(tmp_path, name, settings, tell):
+    """What a board says first of its clock, and the board; `tell(board)` before it starts."""
     flash = tmp_path / "flash"
     definition = boards.load(name)
-    prepare_flash(flash, definition, {}, [accounts.line("girl", "s3cret word")])
+    prepare_flash(flash, definition, settings, [accounts.line("girl", "s3cret word")])
     found = []
     with CardImage.create(tmp_path / "card.img") as card:
         board = EmulatedBoard(definition, card, flash, free_port_offset())
-        board.time_server.stratum, board.time_server.ahead = stratum, ahead
+        tell(board)
         patience = threading.Timer(60, board.stop)
         patience.start()
 
@@ -102,7 +127,4 @@ def test_a_board_asks_its_router(tmp_path, name, stratum, ahead, event, words):
 
         board.run(look)
         patience.cancel()
-    assert found[0]["event"] == event and board.time_server.asked == 1
-    assert found[0]["server"] == ("192.168.77.1" if board.lan else "127.0.0.1")
-    if words:
-        assert words in found[0]["why"] and "time_server" in found[0]["advice"]
+    return found[0], board

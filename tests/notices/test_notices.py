@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.emulator.card_image import CardImage
 from tests.e2e.conftest import KINDS
 from tests.notices.servers import PASSWORD, USER, BlackHole, Broker, Web
 from tests.support.appliance import Appliance, free_port_offset
+from tests.support.running import Running
 from tests.support.wire import Lines, Pop3, send
 
 LWIP = Path(__file__).parents[1] / "support" / "lwip_notices.py"
@@ -320,6 +322,45 @@ def test_a_server_that_never_comes(start, offset):
     with Web(offset + WEB) as web:
         assert send(appliance.smtp, MOTION).startswith(b"250")
         assert web.next()[2]["subject"] == "Motion in the garden"
+
+
+@pytest.mark.filterwarnings("ignore:SD")
+def test_a_card_that_is_pulled_and_comes_back(tmp_path, offset):
+    """Before its letter was told of: it is, when the card is there again. Not of another card's
+    letter that has the same number."""
+    rule = {"post": f"http://{SERVER}:{WEB}/"}
+    with Running(tmp_path, {"notices": [rule]}, main=QUICK, offset=offset,
+                 in_place=True) as running:
+        running.wait_for("ready")
+        assert send(running.smtp, MOTION).startswith(b"250")
+        running.wait_for("notice_put_off")
+        card = running.board.sd_card
+        card.remove()
+        running.wait_for("card_lost")
+        with Web(offset + WEB) as web:
+            card.insert()
+            running.wait_for("card_back")
+            assert web.next()[2]["subject"] == "Motion in the garden"
+            running.wait_for("notified")
+        assert send(running.smtp, MOTION).startswith(b"250")
+        running.wait_for("notice_put_off")
+        card.remove()
+        running.wait_for("card_lost")
+        with CardImage.create(tmp_path / "other.img") as other:
+            card.insert(other, serial=2)
+            running.wait_for("card_back")
+            with Web(offset + WEB) as web:
+                for number in range(3):
+                    letter = b"Subject: other %d\r\n\r\ntext\r\n" % number
+                    assert send(running.smtp, letter).startswith(b"250")
+                    assert web.next()[2]["subject"] == f"other {number}"
+                    running.wait_for("notified")
+                assert web.requests.empty()
+            card.remove()
+            running.wait_for("card_lost")
+            card.insert(running.card, serial=1)
+            running.wait_for("card_back")
+        assert not any(event["event"] in ("fault", "console") for event in running.passed)
 
 
 def test_a_letter_that_is_gone(start, tmp_path, offset):

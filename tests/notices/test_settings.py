@@ -46,7 +46,8 @@ def test_taken(vm, rule):
     ({"ntfy": "https://ntfy.sh/a"}, "without https"), ({"ntfy": "http://10.0.0.1/"}, "TOPIC"),
     ({"ntfy": "http://10.0.0.1/a/b"}, "TOPIC"), ({"ntfy": "http://10.0.0.1"}, "TOPIC"),
     ({"ntfy": "http://nas.local/a"}, ".local"), ({"post": "http://10.0.0.256/"}, "post must be"),
-    ({"post": "http://10.0.0/"}, "post"), ({"post": "http://u:p@10.0.0.1/"}, "post"),
+    ({"post": "http://10.0.0/"}, "post"),
+    ({"post": "http://a..b/"}, "post"), ({"post": "http://u:p@10.0.0.1/"}, "post"),
     ({"post": "http://10.0.0.1:0/"}, "post"), ({"post": "http://10.0.0.1:65536/"}, "post"),
     ({"post": "http://10.0.0.1:/"}, "post"), ({"post": "http:///x"}, "post"),
     ({"post": "http://10.0.0.1/a b"}, "post"), ({"post": "http://10.0.0.1/a\r\nX: y"}, "post"),
@@ -75,3 +76,17 @@ read = settings.check({"notices": [{"mailbox": "alice", "led": True}, {"led": Tr
 named = list(PostOffice(read, {"alice": None}, "/sd").wanted_accounts())
 """)
     assert vm.eval("named") == [("notices: mailbox", "alice")]
+
+
+@pytest.mark.parametrize("server, taken", [
+    ("gateway", True), (None, True), ("192.168.1.1", True), ("pool.ntp.org", True),
+    ("192.168.1", False), ("fritz.local", False), ("a..b", False), ("", False), (7, False)])
+def test_a_server_for_the_time(vm, server, taken):
+    vm.exec(f"""
+try:
+    settings.check({{"time_server": {server!r}}})
+    refused = ""
+except settings.SettingsError as error:
+    refused = str(error)
+""")
+    assert ("time_server must be" in vm.eval("refused")) != taken

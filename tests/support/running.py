@@ -19,18 +19,27 @@ class Running:
 
     One account, `girl` with password `pw`. `board` has the models; `smtp` and `pop3` are the
     outside ports; `passed` are the events that `wait_for` went by. `main` replaces
+<<<<<<< HEAD
     the firmware's main.py; `in_place`: the firmware is in the board's image.
     """
 
     def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
                  main: Path | None = None, in_place: bool = False):
+=======
+    the firmware's main.py. `offset`: of its ports, where the test has chosen them. `in_place`: its
+    code is in the image.
+    """
+
+    def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
+                 main: Path | None = None, offset: int | None = None, in_place: bool = False):
+>>>>>>> notices
         definition = boards.load(board)
         path = folder / "card.img"
         self.card = CardImage(path) if path.exists() else CardImage.create(path)
         prepare_flash(folder / "flash", definition,
                       {"hostname": "xyz.com", **CROWDED, **(settings or {})},
                       [accounts.line("girl", "pw")], tls_identity.keep(folder / "tls", "xyz.com"))
-        offset = free_port_offset()
+        offset = offset or free_port_offset()
         self.smtp, self.pop3 = offset + 25, offset + 110
         self.board = EmulatedBoard(definition, self.card, folder / "flash", offset, main=main,
                                    in_place=in_place)

@@ -73,11 +73,11 @@ async def resolve(link, name, timeout):
     if name.replace(".", "").isdigit():
         return name
     server = link.dns
-    asked = question(name)
-    answer = await link.exchange(server, PORT, asked, timeout)
-    if answer is None:
-        raise OSError(errno.ETIMEDOUT, "the DNS server %s does not answer" % server)
     try:
+        asked = question(name)
+        answer = await link.exchange(server, PORT, asked, timeout)
+        if answer is None:
+            raise OSError(errno.ETIMEDOUT, "the DNS server %s does not answer" % server)
         return "%d.%d.%d.%d" % tuple(address(answer, asked))
     except ValueError as error:
         raise OSError(errno.EIO, "DNS server %s, asked for %s: %s" % (server, name, error))
