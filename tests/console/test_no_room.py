@@ -13,7 +13,7 @@ def test_it_says_so_and_serves_on(tmp_path, monkeypatch):
     with UsbBoard(tmp_path) as board:
         board.deploy()
         board.wait_ready()
-    with UsbBoard(tmp_path, more=("--heap", "190wK")) as board:
+    with UsbBoard(tmp_path, more=("--heap", "200wK")) as board:
         board.wait_ready()
         with Typist(board.port) as typist:
             assert "no room" in typist.why("mail girl 1")

@@ -35,7 +35,7 @@ def starts(folder: Path, event: str, settings: dict | None = None, board: str = 
     path = folder / "start.py"
     if main:
         path.write_text(main)
-    running = Running(folder, settings, board, path if main else None, in_place)
+    running = Running(folder, settings, board, path if main else None, in_place=in_place)
     if before:
         before(running)
     with running:

@@ -19,20 +19,12 @@ class Running:
 
     One account, `girl` with password `pw`. `board` has the models; `smtp` and `pop3` are the
     outside ports; `passed` are the events that `wait_for` went by. `main` replaces
-<<<<<<< HEAD
-    the firmware's main.py; `in_place`: the firmware is in the board's image.
-    """
-
-    def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
-                 main: Path | None = None, in_place: bool = False):
-=======
     the firmware's main.py. `offset`: of its ports, where the test has chosen them. `in_place`: its
     code is in the image.
     """
 
     def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
                  main: Path | None = None, offset: int | None = None, in_place: bool = False):
->>>>>>> notices
         definition = boards.load(board)
         path = folder / "card.img"
         self.card = CardImage(path) if path.exists() else CardImage.create(path)
