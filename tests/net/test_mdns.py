@@ -251,7 +251,7 @@ def test_it_is_announced_twice(running):
         assert device.hear(running.name) == (announcement(running.name), 255)
         first = time.monotonic()
         assert device.hear(running.name) == (announcement(running.name), 255)
-        assert time.monotonic() - first > 0.8
+        assert time.monotonic() - first > 0.5
         assert device.hear(running.name, 2) is None
 
 
@@ -272,9 +272,9 @@ def test_another_address_is_announced(tmp_path, name):
 
 def test_who_is_no_mdns_program_is_answered_alone(running):
     """6.7; and the board is back in its group, where it was not for a moment."""
-    running.wait_for("ready")
     name = labels(running.name)
     with Device(listens=True) as all_others, Device(6, port=0) as plain:
+        running.wait_for("ready")
         for _ in range(2):
             assert all_others.hear(running.name)
         for _ in range(3):
@@ -292,24 +292,24 @@ def test_who_is_no_mdns_program_is_answered_alone(running):
 
 
 def test_a_crowd_of_questions_is_answered_once_a_second(running):
-    running.wait_for("ready")
     with Device(listens=True) as device:
+        running.wait_for("ready")
         for _ in range(2):
             assert device.hear(running.name)
-        end, heard = time.monotonic() + 2.5, 0
-        while time.monotonic() < end:
+        heard, end = [time.monotonic()], time.monotonic() + 20
+        while len(heard) < 4:
+            assert time.monotonic() < end, heard
             device.say(query(question(name=labels(running.name))))
-            heard += device.hear(running.name, 0.05) is not None
-        assert 2 <= heard <= 3
+            if device.hear(running.name, 0.05):
+                heard.append(time.monotonic())
+                assert heard[-1] - heard[-2] > 0.5
 
 
 def test_the_name_of_another(running):
-    running.wait_for("ready")
-    with Device() as device:
-        reply = announcement(running.name, bytes((192, 168, 77, 5)))
-        for _ in range(2):
-            time.sleep(0.05)  # while the board has not joined the group nobody hears
-            device.say(reply)
+    with Device() as device, Device(listens=True) as all_others:
+        running.wait_for("ready")
+        assert all_others.hear(running.name)  # it has joined the group
+        device.say(announcement(running.name, bytes((192, 168, 77, 5))))
         event = running.wait_for("name_taken")
         assert event["name"] == running.name + ".local" and "hostname" in event["advice"]
 
