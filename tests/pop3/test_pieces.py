@@ -58,6 +58,7 @@ class Maildrop:
 class Waiting:
     """A card that is busy before every second piece."""
     log_subjects = False
+    notices = None
     def __init__(self):
         self.volume = self.Volume()
     class Volume:
