@@ -1,4 +1,4 @@
-"""`python -m host_tools console`: MicroPython's prompt on a board, by mpremote."""
+"""`python -m host_tools console`: a board's console, and MicroPython's prompt, by mpremote."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"there is no port {port.device}")
     if not sys.stdin.isatty():
         raise UserError("a console is for a terminal; `make logs` shows what the board says")
-    print("Ctrl-C ends the firmware and gives its prompt, Ctrl-D there starts it again.",
-          flush=True)
+    print("`help` lists the firmware's commands. Ctrl-C ends it and gives MicroPython's prompt, "
+          "Ctrl-D there starts it again.", flush=True)
     return subprocess.call([sys.executable, "-m", "mpremote", "connect",
                             os.path.realpath(port.device), "repl"])

@@ -337,8 +337,8 @@ CONSOLE_PAGE = const(20)
 # 1,024 characters.
 CONSOLE_BUFFER = const(2048)
 CONSOLE_PIECE = const(768)
-# A letter is read where so much is free: 12 KB that it takes, and what five sessions want in the
-# midst of one (BULK_OTHERS).
+# A letter is read where so much is free: 14 KB that it takes, code and all, and 13 KB that five
+# sessions want in the midst of theirs.
 CONSOLE_ROOM = const(28_672)
 # --- the clock --------------------------------------------------------------------------------
 # Of an answer by UDP, what is longer is cut: DNS's have up to 512 octets (RFC 1035 4.2.1), SNTP's
