@@ -340,6 +340,9 @@ CONSOLE_PIECE = const(768)
 # A letter is read where so much is free: 14 KB that it takes, code and all, and 13 KB that five
 # sessions want in the midst of theirs.
 CONSOLE_ROOM = const(28_672)
+# Octets of a board's heap that have to be free before passports are shown: what that takes, 4 KB,
+# and as much for those who serve meanwhile.
+PASSPORTS_ROOM = const(8_192)
 # --- the clock --------------------------------------------------------------------------------
 # Of an answer by UDP, what is longer is cut: DNS's have up to 512 octets (RFC 1035 4.2.1), SNTP's
 # 48 and perhaps a key's 20.

@@ -283,7 +283,7 @@ _KEYS = {
     "mailboxes": ({}, _is_rules,
                   'rules by account or "*": max_octets, max_messages, keep_newest, keep_days '
                   "(whole numbers from 1) and drop_oldest (true or false)"),
-    "passports": (False, _is_bool, "true or false"),
+    "passports": (True, _is_bool, "true or false"),
     "silence_alarm": (None, _is_name_or_none,
                       "the account that is told of devices which have gone silent, or null"),
     "notices": ([], _is_notices,

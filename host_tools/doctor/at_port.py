@@ -197,6 +197,8 @@ def _mailboxes(told: Told, device: str) -> list[Finding]:
 def _devices(told: Told, device: str) -> list[Finding]:
     findings = []
     for each in told.parts.get("device", []):
+        if "peer" not in each:  # it has no room to tell
+            continue
         name = " ".join(filter(None, (str(each.get("device", "")), str(each["peer"]))))
         text = f"{name} (HELO {each['helo']})" if each.get("helo") else name
         text += f": {each['letters']} letters, {_size(each['octets'])}"

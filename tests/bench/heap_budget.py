@@ -91,10 +91,10 @@ PARTS = (
                                      "console.attachment", "mime.charset_tables", "mime.html_text",
                                      "mime.html_entities", "mime.base64", "mime.quoted_printable",
                                      "mime.uuencode"), "with room"),
-    Part("passports: what sessions leave", ("passports.visits",), "if wanted"),
-    Part("passports: entering it", ("passports.table",), "if wanted"),
+    Part("passports: what sessions leave", ("passports.visits",)),
+    Part("passports: entering it", ("passports.table",), "sometimes"),
     Part("passports: who is silent", ("passports.silence",), "if wanted"),
-    Part("passports: shown, an alarm", ("passports.show",), "if wanted"),
+    Part("passports: shown, an alarm", ("passports.show",), "with room"),
     Part("MIME: a subject for the log", ("mime.subject",), "if wanted"),
     Part("notices: their queue", ("notices.queue",), "if wanted"),
     Part("notices: a letter's, with the MIME summary", (

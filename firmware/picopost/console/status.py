@@ -41,6 +41,9 @@ async def _devices(out, office):
     async def say(**fields):
         await out.event("status", part="device", **fields)
 
+    gc.collect()
+    if gc.mem_free() < limits.HEAP_SCALE * limits.PASSPORTS_ROOM:
+        return await say(why="the heap has no room for that now")
     try:
         await load("picopost.passports.show").show(office, say)
     finally:
