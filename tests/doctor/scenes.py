@@ -30,12 +30,12 @@ ETHERNET = "pico_w5500"
 
 
 def starts(folder: Path, event: str, settings: dict | None = None, board: str = "pico_w",
-           before=None, after=None, main: str = "", in_place: bool = False) -> list[dict]:
+           before=None, after=None, main: str = "") -> list[dict]:
     """Start a board, `before(running)` and `after(running)` its start; its events until `event`."""
     path = folder / "start.py"
     if main:
         path.write_text(main)
-    running = Running(folder, settings, board, path if main else None, in_place=in_place)
+    running = Running(folder, settings, board, path if main else None)
     if before:
         before(running)
     with running:
@@ -399,7 +399,7 @@ def _notices(folder, event, main="", letters=1):
         for _ in range(letters):
             one_letter(running)
     return starts(folder, event, {"notices": [{"post": "http://127.0.0.1/"}]},
-                  after=deliver, main=main, in_place=True)
+                  after=deliver, main=main)
 
 
 def server_that_is_away(folder):
@@ -409,7 +409,7 @@ def server_that_is_away(folder):
 def server_that_refuses(folder):
     with contextlib.ExitStack() as servers:
         return starts(folder, "notice_failed",
-                      {"notices": [{"post": "http://host.lan:8123/"}]}, in_place=True,
+                      {"notices": [{"post": "http://host.lan:8123/"}]},
                       before=lambda running: servers.enter_context(
                           Web(running.board.port_offset + 8123, (404,))), after=one_letter)
 

@@ -329,8 +329,7 @@ def test_a_card_that_is_pulled_and_comes_back(tmp_path, offset):
     """Before its letter was told of: it is, when the card is there again. Not of another card's
     letter that has the same number."""
     rule = {"post": f"http://{SERVER}:{WEB}/"}
-    with Running(tmp_path, {"notices": [rule]}, main=QUICK, offset=offset,
-                 in_place=True) as running:
+    with Running(tmp_path, {"notices": [rule]}, main=QUICK, offset=offset) as running:
         running.wait_for("ready")
         assert send(running.smtp, MOTION).startswith(b"250")
         running.wait_for("notice_put_off")

@@ -19,12 +19,11 @@ class Running:
 
     One account, `girl` with password `pw`. `board` has the models; `smtp` and `pop3` are the
     outside ports; `passed` are the events that `wait_for` went by. `main` replaces
-    the firmware's main.py. `offset`: of its ports, where the test has chosen them. `in_place`: its
-    code is in the image.
+    the firmware's main.py. `offset`: of its ports, where the test has chosen them.
     """
 
     def __init__(self, folder: Path, settings: dict | None = None, board: str = "pico_w",
-                 main: Path | None = None, offset: int | None = None, in_place: bool = False):
+                 main: Path | None = None, offset: int | None = None):
         definition = boards.load(board)
         path = folder / "card.img"
         self.card = CardImage(path) if path.exists() else CardImage.create(path)
@@ -34,7 +33,7 @@ class Running:
         offset = offset or free_port_offset()
         self.smtp, self.pop3 = offset + 25, offset + 110
         self.board = EmulatedBoard(definition, self.card, folder / "flash", offset, main=main,
-                                   in_place=in_place)
+                                   in_place=True)
         self.passed: list[dict] = []
         self._events: queue.Queue = queue.Queue()
         self.status: int | None = None
