@@ -26,8 +26,12 @@ WRONG = {
     "sessions_per_address": 0,
     "max_message_size": 1,
     "mailboxes": {"*": {"keep": 1}},
+    "passports": "no",
+    "silence_alarm": 7,
+    "notices": [{"mqtt": "192.168.1.5"}],
     "time_server": True,
     "address": "192.168.1.5",
+    "fallback_address": "dhcp",
     "wifi": "home",
 }
 
