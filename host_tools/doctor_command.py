@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if hostname and network.get("address"):
         findings += in_network.judge_names(hostname, str(network["address"]),
                                            in_network.names_in(found))
-    findings = in_order(findings)
+    findings = in_order(list(dict.fromkeys(findings)))
     if options.json:
         print(report.as_json(findings))
     else:

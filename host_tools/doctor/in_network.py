@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
@@ -31,6 +32,7 @@ class Service:
     no_room: bool = False  # for a session in TLS
     starttls: bool = False
     starttls_fails: str = ""
+    login_in_clear: bool = False
     certificate: bytes = b""  # DER
 
     @property
@@ -87,6 +89,7 @@ def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
         server = smtplib.SMTP(host, found.port, HELO, timeout=_PATIENCE)
     try:
         server.ehlo()
+        found.login_in_clear = not found.in_tls and server.has_extn("auth")
         found.starttls = server.has_extn("starttls")
         if found.starttls:
             try:
@@ -108,7 +111,9 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
     else:
         server = poplib.POP3(host, found.port, timeout=_PATIENCE)
     try:
-        found.starttls = "STLS" in server.capa()
+        capabilities = server.capa()
+        found.login_in_clear = not found.in_tls and not {"USER", "SASL"}.isdisjoint(capabilities)
+        found.starttls = "STLS" in capabilities
         if found.starttls:
             try:
                 server.stls(context)
@@ -146,6 +151,8 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
                                     f"{each.starttls_fails}",
                                     _WHY_NO_ROOM if each.no_room else
                                     "plain sessions go on; see `make logs` while you try again"))
+    if any(each.login_in_clear for each in found):  # its log may have forgotten that
+        findings += complaints.judge([{"event": "logins"}])
     return findings + _judge_certificates(found, fingerprint)
 
 

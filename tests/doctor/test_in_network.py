@@ -40,11 +40,19 @@ def test_all_services_answer(appliance):
     assert certificate.endswith(", as the board says")
     assert in_network.names_in(services) == ["xyz.com", "xyz.com.local"]
     assert [each.name for each in services if each.starttls] == ["pop3", "smtp", "submission"]
+    assert len(of(findings, "TLS", NOTE)) == 1  # of logins in the clear
+
+
+def test_no_login_in_the_clear(tmp_path):
+    with Appliance(tmp_path / "card.img", settings={"require_tls": True}) as running:
+        services = found(running)
+    assert not any(each.login_in_clear for each in services)
+    assert not of(in_network.judge("127.0.0.1", services, None), "TLS", NOTE)
 
 
 def test_a_certificate_that_is_not_the_boards(appliance):
     findings = in_network.judge("127.0.0.1", found(appliance), "00" * 32)
-    [finding] = [each for each in findings if each.part == "TLS"]
+    [finding] = [each for each in findings if each.part == "TLS" and each.level != NOTE]
     assert finding.level == PROBLEM and "do not type a password" in finding.advice
 
 
