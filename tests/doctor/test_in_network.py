@@ -209,7 +209,10 @@ def test_autoconfig_prefers_what_is_in_tls():
         ("outgoingServer", "smtp", "post.local", "465", "SSL"),
         ("outgoingServer", "smtp", "post.local", "587", "STARTTLS"),
         ("outgoingServer", "smtp", "post.local", "25", "STARTTLS")]
-    assert "%EMAILLOCALPART%" in text and "<domain>post</domain>" in text
+    provider = ElementTree.fromstring(text).find("emailProvider")
+    assert [each.text for each in provider.findall("domain")] == ["post", "post.local"]
+    assert {each.findtext("username") for each in provider if each.get("type")} == {
+        "%EMAILLOCALPART%"}
 
 
 def test_autoconfig_without_tls():
