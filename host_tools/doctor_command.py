@@ -35,9 +35,13 @@ def run(options: argparse.Namespace) -> int:
     if port:
         told = _at_port(port, findings)
     network = told.part("network")
-    host = host or (str(network["address"]) if network.get("address") else "")
+    if not host and network.get("connected") == "yes":
+        host = str(network.get("address", ""))
     found: list[in_network.Service] = []
-    if host:
+    if host and not in_network.resolved(host):
+        findings.append(Finding("services", PROBLEM, f"this computer finds no {host}",
+                                "give its address: --reach ADDRESS"))
+    elif host:
         ports = told.ports or in_network.PORTS
         found = [in_network.ask(name, host, number + offset)
                  for name, number in sorted(ports.items(), key=lambda item: item[1])]
@@ -53,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if hostname and network.get("address"):
         findings += in_network.judge_names(hostname, str(network["address"]),
                                            in_network.names_in(found))
-    findings = in_order(findings)
+    findings = in_order(list(dict.fromkeys(findings)))
     if options.json:
         print(report.as_json(findings))
     else:
@@ -63,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _reach(given: str | None) -> tuple[str, int]:
     host, _, offset = (given or "").partition(":")
-    if offset and not offset.isdigit():
+    highest = 65535 - max(in_network.PORTS.values())
+    if offset and not (offset.isdecimal() and int(offset) <= highest):
         raise UserError(f"--reach {given}: want HOST or HOST:OFFSET")
     return host, int(offset or 0)
 
@@ -76,11 +81,14 @@ def _port(options: argparse.Namespace, findings: list[Finding], has_host: bool) 
         if options.port or "several" in str(error):
             raise
         findings.append(Finding("board", NOTE if has_host else PROBLEM, str(error),
+                                "`make flash`" if "image" in str(error) else
                                 "plug it in here to see what it says itself" if has_host else
                                 "plug it in; for one elsewhere, --reach HOST"))
         return None
     if os.path.exists(port.device) and not os.access(port.device, os.R_OK | os.W_OK):
-        raise UserError(f"port {port.device} is not yours: on Linux, be in the group `dialout`")
+        findings.append(Finding("board", PROBLEM, f"port {port.device} is not yours",
+                                "on Linux, be in the group `dialout`"))
+        return None
     return port
 
 

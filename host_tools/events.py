@@ -21,7 +21,10 @@ def parse(line: str) -> dict | None:
     event: dict = {"event": match[2], "time": int(match[1])}
     for name, value in _FIELD.findall(match[3]):
         if value.startswith('"'):
-            event[name] = json.loads(value)
+            try:
+                event[name] = json.loads(value)
+            except ValueError:  # a port without a reader loses octets in the midst of a line
+                return None
         else:
             event[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
     return event

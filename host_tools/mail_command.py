@@ -88,7 +88,8 @@ def _save(answer: Iterator[str | dict | bytes], to: Path) -> tuple[Path, int]:
                             "more, please")
         os.link(new, path)  # unlike a rename, never over a file
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{error.filename2 or error.filename or path}: "
+                        f"{error.strerror}") from error
     finally:
         answer.close()
         if file:

@@ -164,6 +164,10 @@ def _settings_that_name(name: str, settings: dict) -> list[str]:
     for alias, means in aliases.items():
         if name == means or (isinstance(means, list) and name in means):
             found.append(f"aliases: {alias}")
+    notices = settings.get("notices", [])
+    if any(isinstance(rule, dict) and rule.get("mailbox") == name
+           for rule in (notices if isinstance(notices, list) else ())):
+        found.append("notices: mailbox")
     return found
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass, field
 
-from host_tools import boards, events, firmware_build
-from host_tools.deploy import kind, transfer, version
+from host_tools import accounts, boards, events, firmware_build
+from host_tools.deploy import checked, kind, transfer, version
 from host_tools.device import ask
 from host_tools.device.prompt import Prompt
-from host_tools.doctor import complaints
+from host_tools.doctor import complaints, in_network
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 from host_tools.errors import UserError
 
 _CLOCK_OFF = 60  # s that its clock may differ from this computer's
 _WEAK = -75  # dBm: below it Wi-Fi begins to lose packets
 _LITTLE = 10 << 20  # octets free on the card, of which 1 MB is kept
+_MORE_HEAP = "an image with the firmware in it (README) leaves more"
+_FIRST_USER = "me"  # whom a board without accounts makes (firmware/picopost/enrolment.py)
 _LINKS = {"wifi": "Wi-Fi", "wiznet": "Ethernet", "wiznet5k": "Ethernet"}
 
 
@@ -58,12 +61,14 @@ def ask_all(device: str) -> Told:
                     events.parse(answer) if isinstance(answer, str) else None)
                 if event and command == "log":
                     told.events.append(event)
-                elif event and not (command == "status card" and event["part"] == "card"):
-                    told.parts.setdefault(event["part"], []).append(event)
+                elif event and (command, event.get("part")) != ("status card", "card"):
+                    told.parts.setdefault(str(event.get("part")), []).append(event)
         except ask.Refused as error:
             if command != "status card" or told.part("card").get("state") == "ok":
-                told.findings.append(Finding("board", PROBLEM, f"`{command}` at its console: "
-                                             f"{error}", "report it with what `make logs` shows"))
+                told.findings.append(Finding(
+                    "board", PROBLEM, f"`{command}` at its console: {error}",
+                    _MORE_HEAP if "the heap" in str(error) else
+                    "report it with what `make logs` shows"))
     return told
 
 
@@ -72,9 +77,33 @@ def judge(told: Told, device: str) -> list[Finding]:
     findings = list(told.findings)
     for look in (_board, _firmware, _card, _network, _time, _tls, _mailboxes, _devices):
         findings += look(told, device)
-    findings += complaints.judge(told.events)
+    findings += complaints.judge(told.events, _past(told))
     # What the log tells may be what its state tells, in the same words.
     return list(dict.fromkeys(findings))
+
+
+def _past(told: Told) -> set[str]:
+    """Names of events of the log whose trouble is over, as its state shows, or is told by that."""
+    past = set()
+    card, network = told.part("card"), told.part("network")
+    if card.get("state") == "ok":
+        past |= {"no_card", "mailbox_closed"}
+        if card.get("free", 0) >= _LITTLE:
+            past.add("card_full")
+    if network.get("connected") == "yes":
+        past |= {"link_failed", "link_down"}
+        if any(event.get("address") not in (None, network.get("address"))
+               for event in told.events if event["event"] == "fallback_address"):
+            past.add("fallback_address")
+    if told.part("time").get("set") == "yes":
+        past.add("no_time")
+    return past
+
+
+def _complains(told: Told, *names: str) -> bool:
+    """Whether its log tells of such a trouble, which is not over."""
+    return bool(complaints.judge([event for event in told.events
+                                  if event["event"] not in complaints.NAMES - set(names)]))
 
 
 def _board(told: Told, device: str) -> list[Finding]:
@@ -93,8 +122,7 @@ def _board(told: Told, device: str) -> list[Finding]:
                                 f"`make flash` with one of {definition['image']['versions']}"))
     if heap and heap["free"] * 10 < heap["octets"]:
         findings.append(Finding("board", NOTE, f"its heap is nearly full: {heap['free']} of "
-                                f"{heap['octets']} octets are free",
-                                'an image with the firmware in it (README) leaves more'))
+                                f"{heap['octets']} octets are free", _MORE_HEAP))
     return findings
 
 
@@ -116,6 +144,8 @@ def _card(told: Told, device: str) -> list[Finding]:
     card, read = told.part("card"), told.part("card_read")
     if not card:
         return []
+    if card["state"] == "missing" and not card.get("why"):
+        return [Finding("card", NOTE, "it is just being looked at", "look again")]
     if card["state"] != "ok":
         return complaints.judge([{"event": "no_card", "why": card.get("why", "")}])
     text = f"{card['type']}, {_size(card['octets'])}, {_size(card.get('free', 0))} free"
@@ -140,9 +170,12 @@ def _network(told: Told, device: str) -> list[Finding]:
     if not network:
         return []
     if network["connected"] != "yes":
-        if any(event["event"] in ("link_failed", "link_down") for event in told.events[-8:]):
+        if _complains(told, "link_failed", "link_down"):
             return []  # the log says why
-        return complaints.judge([{"event": "link_down"}])
+        if told.ports:
+            return complaints.judge([{"event": "link_down"}])
+        return [Finding("network", PROBLEM, "it has none yet",
+                        "it has just begun to look for one: look again in a minute")]
     text = (f"{_LINKS.get(str(network['link']), network['link'])}, address {network['address']}, "
             f"router {network['gateway']}, DNS {network['dns']}")
     if "signal" in network:
@@ -159,7 +192,7 @@ def _time(told: Told, device: str) -> list[Finding]:
     if not clock:
         return []
     if clock["set"] != "yes":
-        if any(event["event"] == "no_time" for event in told.events):
+        if _complains(told, "no_time"):
             return []  # the log says why
         advice = ("name a server in the setting `time_server`" if clock.get("server") == "none"
                   else "it asks once a minute; look again")
@@ -169,6 +202,9 @@ def _time(told: Told, device: str) -> list[Finding]:
         return [Finding("time", PROBLEM, f"its clock and this computer's differ by {_span(off)}",
                         f"which one is wrong? It asks {clock.get('server')}, setting "
                         "`time_server`")]
+    if _complains(told, "no_time"):
+        return [Finding("time", NOTE, f"set; {clock.get('server')} says nothing now",
+                        "it is asked again by itself; if that lasts: the setting `time_server`")]
     return [Finding("time", OK, f"set, by {clock.get('server')}")]
 
 
@@ -197,14 +233,18 @@ def _mailboxes(told: Told, device: str) -> list[Finding]:
 def _devices(told: Told, device: str) -> list[Finding]:
     findings = []
     for each in told.parts.get("device", []):
-        if "peer" not in each:  # it has no room to tell
-            continue
+        letters = each.get("letters", 0)
+        if "peer" not in each or each.get("helo") == in_network.HELO and not letters:
+            continue  # it has no room to tell; it is us
         name = " ".join(filter(None, (str(each.get("device", "")), str(each["peer"]))))
         text = f"{name} (HELO {each['helo']})" if each.get("helo") else name
-        text += f": {each['letters']} letters, {_size(each['octets'])}"
-        if each.get("every"):
-            text += f", one each {each['every']}"
-        text += f", the last {each['last']}"
+        if letters:
+            text += f": {letters} letter{'s' * (letters != 1)}, {_size(each.get('octets', 0))}"
+            if each.get("every"):
+                text += f", one each {each['every']}"
+            text += f", the last {each.get('last')}"
+        else:
+            text += f": no letter so far, last seen {each.get('last')}"
         if each.get("why"):
             text += f"; last refused: {each['why']}"
         findings.append(Finding("devices", NOTE if each.get("advice") else OK, text,
@@ -229,28 +269,41 @@ def at_prompt(device: str) -> list[Finding]:
             return [*findings, Finding("firmware", PROBLEM, "picopost is not on it",
                                        "`make deploy`")]
         fault = (prompt.read(transfer.FAULT) or b"").decode(errors="replace")
-        findings += _stopped(fault.partition("\n")[2].strip())
-        settings = prompt.read("settings.json")
-    if settings is not None and not _is_json(settings):
-        findings.append(Finding("firmware", PROBLEM, "its settings.json is no JSON",
-                                "`make deploy` asks whether to leave it out"))
-    return findings
+        wrong = _wrong(prompt.read("settings.json"), prompt.read("accounts.txt"))
+    findings.append(Finding("firmware", PROBLEM, "picopost is on it, and does not run",
+                            "`make console`, there Ctrl-D; or plug it in again"))
+    return findings + _failed(wrong, fault.partition("\n")[2].strip())
 
 
-def _stopped(why: str) -> list[Finding]:
-    findings = [Finding("firmware", PROBLEM, "picopost is on it, and does not run",
-                        "`make console`, there Ctrl-D; or plug it in again")]
-    if why:  # of the last start that failed, if that is not long ago
-        findings += complaints.judge([{"event": "safe_mode", "why": why}])
-    return findings
+def _failed(wrong: str, said: str) -> list[Finding]:
+    """Why it does not start. `wrong`: what it would not start with; `said`: of the last start that
+    failed, whenever that was.
+    """
+    if wrong or _ABOUT_ITS_FILES.search(said):  # if that is right now, what it said is over
+        return complaints.judge([{"event": "safe_mode", "why": wrong}]) if wrong else []
+    if said.startswith("Traceback"):
+        return [Finding("firmware", NOTE, f"its last start that failed: {said.splitlines()[-1]}",
+                        "report it with what `make logs` shows, if it comes back")]
+    return complaints.judge([{"event": "safe_mode", "why": said}]) if said else []
 
 
-def _is_json(content: bytes) -> bool:
+_ABOUT_ITS_FILES = re.compile(r"^(settings\.json|accounts\.txt|notices: )|must name an account")
+
+
+def _wrong(settings: bytes | None, lines: bytes | None) -> str:
+    """What it would not start with, as the firmware says that; "": nothing. `lines`: accounts."""
     try:
-        json.loads(content)
-        return True
+        names = list(accounts.parse((lines or b"").decode()))
+        if lines:
+            checked.check_accounts_file(lines, "accounts.txt")
+        checked.check_accounts(json.loads(settings or b"{}"), names or [_FIRST_USER])
+    except accounts.AccountError as error:
+        return f"accounts.txt, {error}"
+    except UserError as error:
+        return str(error)
     except ValueError:
-        return False
+        return "settings.json is not JSON"
+    return ""
 
 
 def _span(seconds: float) -> str:

@@ -20,8 +20,9 @@ def xml(hostname: str, server: str, ports: dict[str, int], starttls: Iterable[st
     starttls = set(starttls)
     config = ElementTree.Element("clientConfig", version="1.1")
     provider = ElementTree.SubElement(config, "emailProvider", id=hostname)
-    for tag, text in (("domain", hostname), ("displayName", f"picopost ({hostname})"),
-                      ("displayShortName", hostname)):
+    domains = [hostname] if "." in hostname else [hostname, hostname + ".local"]
+    for tag, text in (*(("domain", domain) for domain in domains),
+                      ("displayName", f"picopost ({hostname})"), ("displayShortName", hostname)):
         ElementTree.SubElement(provider, tag).text = text
     for tag, kind, services in (("incomingServer", "pop3", _INCOMING),
                                 ("outgoingServer", "smtp", _OUTGOING)):

@@ -1,11 +1,12 @@
 """What the firmware complains of on its console, what that means, and what to do about it.
 
-This is the README's table of troubles too (`table`), and each row of it is provoked by a test.
+This is docs/troubleshooting.md's table too (`table`), and each row of it is provoked by a test.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from host_tools.doctor.finding import NOTE, PROBLEM, Finding
@@ -45,10 +46,13 @@ def _field(event: dict, name: str) -> str:
 
 
 _NONE = ()
-# What an event is over with.
-_OVER = {"no_card": ("ready", "card_back"), "link_failed": ("ready", "link_up"),
-         "link_down": ("link_up",), "no_time": ("clock_set",), "safe_mode": ("ready",),
-         "notice_put_off": ("notified",), "device_silent": ("device_back",)}
+# What an event is over with, of the same device, mailbox and server.
+_OVER = {"no_card": ("ready", "card_back"), "card_fault": ("accepted",),
+         "link_failed": ("ready", "link_up"), "link_down": ("link_up",), "safe_mode": ("ready",),
+         "accounts_refused": ("accounts_changed",),
+         "notice_put_off": ("notified",), "notice_failed": ("notified",),
+         "device_silent": ("device_back",)}
+_WHOSE = ("peer", "helo", "mailbox", "server")
 WIRES = ("if another card says the same, look at its wires (its board's page): short, GND beside "
           "them, 3.3 V and not 5 V")
 _ON_A_PC = "put it into a computer: `python -m host_tools card check CARD`, then `card repair`"
@@ -105,7 +109,7 @@ COMPLAINTS = (
               flashes="two"),
     Complaint("card_lost", "", "card", "card_lost why=...",
               "the card was pulled or failed; nothing that had its 250 is lost",
-              "put it back; if it was not pulled and it comes back: take another one; " + WIRES,
+              "put it back, if it is still out; if nobody pulled it: take another one; " + WIRES,
               level=NOTE, flashes="two"),
     Complaint("card_fault", "write protected", "card", 'card_fault error="... write protected"',
               "the card is write protected; senders are told to come back",
@@ -214,22 +218,34 @@ COMPLAINTS = (
               NOTE),
 )
 
+NAMES = {complaint.event for complaint in COMPLAINTS}
 
-def judge(events: list[dict]) -> list[Finding]:
-    """What the events, in their order, complain of: each complaint once of each peer and mailbox,
-    by its last event, and none that is over.
+
+def judge(events: list[dict], past: Collection[str] = ()) -> list[Finding]:
+    """What the events, in their order, complain of: of each name the last one of each device,
+    mailbox and server, and none that is over. `past`: names of those that are known to be.
     """
-    last: dict[tuple, Finding] = {}
+    last: dict[tuple, tuple[dict, Finding]] = {}
     for event in events:
-        for about in [about for about in last if event["event"] in _OVER.get(about[0].event, ())]:
+        for about in [about for about, (before, _) in last.items() if _ends(event, before)]:
             del last[about]
+        if event["event"] in past:
+            continue
         for complaint in COMPLAINTS:
             if complaint.fits(event):
-                about = (complaint, event.get("peer"), event.get("mailbox"))
+                about = (event["event"], *map(event.get, _WHOSE))
                 last.pop(about, None)
-                last[about] = complaint.finding(event)
+                last[about] = event, complaint.finding(event)
                 break
-    return list(last.values())
+    return [finding for _, finding in last.values()]
+
+
+def _ends(event: dict, before: dict) -> bool:
+    """Whether with `event` is over what `before` complained of."""
+    if event["event"] == "clock_set":  # its server may be told by name before, by address now
+        return before["event"] == "no_time"
+    return event["event"] in _OVER.get(before["event"], ()) and all(
+        event[name] == before[name] for name in _WHOSE if name in event and name in before)
 
 
 def table() -> list[str]:

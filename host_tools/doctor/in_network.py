@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
 _NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6762 5.2)
+HELO = "doctor"  # what we call ourselves
 # As the appliance comes.
 PORTS = {"smtp": 25, "pop3": 110, "smtps": 465, "submission": 587, "pop3s": 995}
 
@@ -30,12 +32,18 @@ class Service:
     no_room: bool = False  # for a session in TLS
     starttls: bool = False
     starttls_fails: str = ""
+    login_in_clear: bool = False
     certificate: bytes = b""  # DER
 
     @property
     def in_tls(self) -> bool:
         """From the first octet."""
         return self.name in ("smtps", "pop3s")
+
+    @property
+    def other(self) -> bool:
+        """Somebody answers, and not that he serves other networks."""
+        return self.why.startswith(("it says", "TLS fails")) and "your network" not in self.why
 
 
 def ask(name: str, host: str, port: int) -> Service:
@@ -55,7 +63,7 @@ def ask(name: str, host: str, port: int) -> Service:
         found.why = "nobody listens there"
     except TimeoutError:
         found.why = "no answer"
-    except (OSError, EOFError, smtplib.SMTPException, poplib.error_proto) as error:
+    except (OSError, EOFError, OverflowError, smtplib.SMTPException, poplib.error_proto) as error:
         found.why = _said(error)
     return found
 
@@ -76,11 +84,12 @@ def _said(error: Exception) -> str:
 
 def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
     if found.in_tls:
-        server = smtplib.SMTP_SSL(host, found.port, timeout=_PATIENCE, context=context)
+        server = smtplib.SMTP_SSL(host, found.port, HELO, timeout=_PATIENCE, context=context)
     else:
-        server = smtplib.SMTP(host, found.port, timeout=_PATIENCE)
+        server = smtplib.SMTP(host, found.port, HELO, timeout=_PATIENCE)
     try:
-        server.ehlo("doctor")
+        server.ehlo()
+        found.login_in_clear = not found.in_tls and server.has_extn("auth")
         found.starttls = server.has_extn("starttls")
         if found.starttls:
             try:
@@ -90,7 +99,7 @@ def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
                 found.starttls_fails = _said(error)
         if isinstance(server.sock, ssl.SSLSocket):
             found.certificate = server.sock.getpeercert(binary_form=True)
-        if server.sock:
+        if found.no_room or not found.starttls_fails:
             server.quit()
     finally:
         server.close()
@@ -102,7 +111,9 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
     else:
         server = poplib.POP3(host, found.port, timeout=_PATIENCE)
     try:
-        found.starttls = "STLS" in server.capa()
+        capabilities = server.capa()
+        found.login_in_clear = not found.in_tls and not {"USER", "SASL"}.isdisjoint(capabilities)
+        found.starttls = "STLS" in capabilities
         if found.starttls:
             try:
                 server.stls(context)
@@ -111,7 +122,7 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
                 found.starttls_fails = _said(error)
         if isinstance(server.sock, ssl.SSLSocket):
             found.certificate = server.sock.getpeercert(binary_form=True)
-        if not found.starttls_fails:
+        if found.no_room or not found.starttls_fails:
             server.quit()
     finally:
         server.close()
@@ -133,12 +144,15 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
                                     "it has no TLS; what is to be done about that stands there"))
         else:
             findings.append(Finding("services", PROBLEM, f"{where}: {each.why}",
-                                    _WHY_NO_ROOM if each.no_room else _WHY_SILENT))
+                                    _WHY_NO_ROOM if each.no_room else
+                                    _WHY_OTHER if each.other else _WHY_SILENT))
         if each.starttls_fails:
             findings.append(Finding("TLS", PROBLEM, f"{where}: STARTTLS fails: "
                                     f"{each.starttls_fails}",
                                     _WHY_NO_ROOM if each.no_room else
                                     "plain sessions go on; see `make logs` while you try again"))
+    if any(each.login_in_clear for each in found):  # its log may have forgotten that
+        findings += complaints.judge([{"event": "logins"}])
     return findings + _judge_certificates(found, fingerprint)
 
 
@@ -146,6 +160,10 @@ _WHY_NO_ROOM = ("a session in TLS takes 23 KB of the board's heap: is a mail pro
                 "of one? If none is, an image with the firmware in it (README) leaves more")
 _WHY_SILENT = ("is this computer in the board's network? A listener serves private networks only "
                "(its setting `networks`); a firewall or guest network may be in between")
+
+
+_WHY_OTHER = ("is that its address and port, and not another machine's? If it is: try again, with "
+              "fewer programs at once; see `make logs` meanwhile")
 
 
 def _judge_certificates(found: list[Service], fingerprint: str | None) -> list[Finding]:
@@ -171,9 +189,12 @@ def names_in(found: list[Service]) -> list[str]:
     """The host names that the services' certificate is for."""
     for each in found:
         if each.certificate:
-            parsed = x509.load_der_x509_certificate(each.certificate)
-            names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            return names.get_values_for_type(x509.DNSName)
+            try:
+                parsed = x509.load_der_x509_certificate(each.certificate)
+                names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+                return names.value.get_values_for_type(x509.DNSName)
+            except (ValueError, x509.ExtensionNotFound):  # it is none of ours
+                return []
     return []
 
 
@@ -198,7 +219,7 @@ def resolved(name: str) -> list[str]:
 def judge_names(hostname: str, address: str, certified: list[str]) -> list[Finding]:
     """Whether this computer finds the board, at `address`, by its name."""
     findings = []
-    local = hostname if hostname.endswith(".local") else hostname + ".local"
+    local = hostname if "." in hostname else hostname + ".local"  # as the firmware has it
     answers = resolved(local)
     if address in answers:
         findings.append(Finding("names", OK, f"{local} is {address}"))
@@ -208,10 +229,12 @@ def judge_names(hostname: str, address: str, certified: list[str]) -> list[Findi
                                 "two have that name: give the board another hostname "
                                 "(`make deploy`)"))
     else:
+        of_it = ("the network's name server has to know it" if "." in hostname else
+                 "Linux needs avahi-daemon and libnss-mdns for names in .local; they do not cross "
+                 "from one network to another")
         findings.append(Finding("names", NOTE, f"this computer does not find {local}",
                                 f"type the address, {address}, and let the router always give it "
-                                "that one. Linux needs avahi-daemon and libnss-mdns for names in "
-                                ".local; they do not cross from one network to another"))
+                                f"that one. {of_it[0].upper()}{of_it[1:]}"))
     if certified and local not in certified and hostname not in certified:
         findings.append(Finding("names", NOTE, f"the certificate is for {', '.join(certified)}, "
                                 f"not for {hostname}", "`make deploy` makes one for that name"))

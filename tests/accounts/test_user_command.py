@@ -177,12 +177,15 @@ def test_no_more_than_a_board_has_room_for(flash):
 
 
 def test_removing_whom_a_setting_names_warns(flash, place):
-    settings = {"catch_all": "girl", "aliases": {"root": ["girl"], "x": "boy", "girl": "boy"}}
+    settings = {"catch_all": "girl", "aliases": {"root": ["girl"], "x": "boy", "girl": "boy"},
+                "silence_alarm": "girl",
+                "notices": [{"mailbox": "boy", "led": True}, {"mailbox": "girl", "led": True}, {}]}
     (flash / "settings.json").write_text(json.dumps(settings))
     result = user("remove", "girl", *place)
     assert result.returncode == 0
     assert [line.split(" names")[0] for line in result.stderr.splitlines()] == [
-        "the setting catch_all", "the setting aliases: root"]
+        "the setting catch_all", "the setting silence_alarm", "the setting aliases: root",
+        "the setting notices: mailbox"]
 
 
 @pytest.mark.parametrize("settings, words", [

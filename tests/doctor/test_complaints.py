@@ -1,5 +1,6 @@
 """What the firmware complains of, provoked; what `doctor` makes of it."""
 
+import ast
 import re
 
 import pytest
@@ -82,11 +83,47 @@ def test_the_page_has_all_of_them():
 
 def test_the_page_quotes_what_the_firmware_says():
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    quoted = re.findall(r"`(\d{3} \d\.\d+\.\d+ [^`]+|\[[A-Z-]+\] [^`]+)`", page)
+    quoted = re.findall(r"`(\d{3} \d\.\d+\.\d+ [^`]+|\[[A-Z/-]+\] [^`]+|-ERR [^`]+)`", page)
     said = "".join((ROOT / "firmware" / "picopost" / name / "replies.py").read_text()
                    for name in ("smtp", "pop3"))
-    assert len(quoted) == 11
+    assert len(quoted) == 21
     assert [each for each in quoted if each + '"' not in said and each + "\\r" not in said] == []
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table below a heading of the page."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    table = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")]
+            for line in table.splitlines() if line.startswith("|")][2:]
+
+
+def test_the_page_quotes_what_this_computer_says():
+    said = "\0".join(
+        node.value for path in sorted((ROOT / "host_tools").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    said += "the heap has no room for it now" * (  # the board's own
+        "the heap has no room for it now" in (ROOT / "firmware/picopost/keyboard.py").read_text())
+    for cell, _ in rows("What this computer says"):
+        for words in re.split(r"\.\.\.|, |;|NAME\.local|\(network\)", cell):
+            assert words.strip() in said, words
+
+
+def test_the_page_knows_what_the_led_says():
+    """tests/e2e/test_status_led.py counts the flashes."""
+    codes = dict(re.findall(r"^([A-Z_]+) = (\d)",
+                            (ROOT / "firmware/picopost/status_led.py").read_text(), re.M))
+    words = {"two": "NO_CARD", "three": "NO_NETWORK", "four": "WRONG_PASSWORD"}
+    assert [codes[name] for name in words.values()] == ["2", "3", "4"]
+    led = dict(rows("The LED"))
+    assert {*words, "on", "off", "one flash and a pause", "quick, without end"} == set(led)
+    for complaint in COMPLAINTS:
+        code = words.get(complaint.flashes)
+        assert (code == "WRONG_PASSWORD") == (complaint.says.endswith('wrong password"'))
+        assert (code in ("NO_NETWORK", "WRONG_PASSWORD")) == complaint.event.startswith("link_")
+        assert (code == "NO_CARD") == (complaint.event in ("no_card", "card_lost"))
+        assert (complaint.flashes == "quick") == (complaint.event == "safe_mode")
 
 
 def says(pattern: str, event: dict) -> bool:

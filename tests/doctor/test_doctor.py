@@ -67,10 +67,11 @@ def test_what_it_has_learnt_of_a_device(board):
     assert send(board.smtp, b"Subject: x\r\n\r\nx\r\n").startswith(b"250")
     _, found = findings(*at(board))
     [camera] = [each for each in found if each["part"] == "devices" and "cam-3" in each["text"]
-                and "letters" in each["text"]]
+                and "letter" in each["text"]]
     assert camera["level"] == NOTE and "account's name and password" in camera["advice"]
-    assert "0 letters" in camera["text"] and "last refused: " in camera["text"]
-    assert any("1 letters" in text for text in of(found, "devices", OK)), found
+    assert "no letter so far" in camera["text"] and "last refused: " in camera["text"]
+    assert any("1 letter, " in text for text in of(found, "devices", OK)), found
+    assert not [each for each in found if "HELO doctor" in each["text"]]
 
 
 def test_it_goes_on_meanwhile(board):
@@ -113,8 +114,16 @@ def test_no_board_at_all(tmp_path):
     assert status == 1 and found[0]["level"] == PROBLEM and "--reach" in found[0]["advice"]
 
 
+def test_a_name_that_there_is_not(tmp_path):
+    """One finding, not five."""
+    status, found = findings("--usb", str(tmp_path), "--reach", "no.such.name.invalid")
+    assert status == 1
+    assert of(found, "services", PROBLEM) == ["this computer finds no no.such.name.invalid"]
+
+
 def test_what_it_cannot_be_told(tmp_path):
     for words, said in ((("--reach", "h:x"), "want HOST or HOST:OFFSET"),
+                        (("--reach", "h:65000"), "want HOST or HOST:OFFSET"),
                         (("--port", str(tmp_path / "none")), "there is no port")):
         done = tool("doctor", *words)
         assert done.returncode == 1 and said in done.stderr + done.stdout
@@ -135,7 +144,7 @@ def test_a_board_that_waits_for_an_image(tmp_path):
     with Board(tmp_path) as new:
         new.waits()
         status, found = findings(*new.at)
-    assert status == 1 and "make flash" in of(found, "board", PROBLEM)[0]
+    assert status == 1 and found[0]["advice"] == "`make flash`", found
 
 
 def test_a_board_in_safe_mode(tmp_path):

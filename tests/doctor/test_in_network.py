@@ -1,11 +1,16 @@
 """What `doctor` finds of services, TLS and names from this computer."""
 
+import datetime
 import socket
 import threading
 import xml.etree.ElementTree as ElementTree
 from contextlib import contextmanager
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from host_tools.doctor import autoconfig, in_network
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
@@ -35,11 +40,19 @@ def test_all_services_answer(appliance):
     assert certificate.endswith(", as the board says")
     assert in_network.names_in(services) == ["xyz.com", "xyz.com.local"]
     assert [each.name for each in services if each.starttls] == ["pop3", "smtp", "submission"]
+    assert len(of(findings, "TLS", NOTE)) == 1  # of logins in the clear
+
+
+def test_no_login_in_the_clear(tmp_path):
+    with Appliance(tmp_path / "card.img", settings={"require_tls": True}) as running:
+        services = found(running)
+    assert not any(each.login_in_clear for each in services)
+    assert not of(in_network.judge("127.0.0.1", services, None), "TLS", NOTE)
 
 
 def test_a_certificate_that_is_not_the_boards(appliance):
     findings = in_network.judge("127.0.0.1", found(appliance), "00" * 32)
-    [finding] = [each for each in findings if each.part == "TLS"]
+    [finding] = [each for each in findings if each.part == "TLS" and each.level != NOTE]
     assert finding.level == PROBLEM and "do not type a password" in finding.advice
 
 
@@ -104,6 +117,41 @@ def test_a_board_without_tls_is_no_news():
     assert of(in_network.judge("h", services, None), "services", PROBLEM)
 
 
+def test_what_the_advice_is_about():
+    """Who answers, and how, says where to look."""
+    for why, word in (("it says 421 4.3.2 Too busy, try again later", "fewer programs"),
+                      ("TLS fails: WRONG_VERSION_NUMBER", "another machine's"),
+                      ("it says 554 5.7.1 Not for your network", "`networks`"),
+                      ("nobody listens there", "`networks`")):
+        [finding] = in_network.judge("h", [in_network.Service("smtps", 465, why)], None)
+        assert finding.level == PROBLEM and word in finding.advice, finding
+
+
+def test_starttls_that_breaks_off():
+    """Without TLS it goes on serving: one trouble, not two."""
+    with server(b"220 x ESMTP", b"250-x\r\n250 STARTTLS", b"220 go on", b"junk") as port:
+        asked = in_network.ask("smtp", "127.0.0.1", port)
+    findings = in_network.judge("h", [asked], None)
+    assert of(findings, "services", OK) and not of(findings, "services", PROBLEM)
+    assert "STARTTLS fails" in of(findings, "TLS", PROBLEM)[0]
+
+
+def test_a_port_that_there_is_not():
+    assert in_network.ask("smtp", "127.0.0.1", 70_000).why
+
+
+def test_a_certificate_of_others():
+    """One without names, as routers have it, and one that is none."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "router")])
+    now = datetime.datetime(2026, 1, 1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, now, now).sign(
+        key, hashes.SHA256()).public_bytes(Encoding.DER)
+    for certificate in (made, b"none"):
+        service = in_network.Service("smtps", 465, certificate=certificate)
+        assert in_network.names_in([service]) == []
+
+
 # --- names --------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("answers, certified, expected", [
@@ -119,6 +167,15 @@ def test_names(monkeypatch, answers, certified, expected):
     findings = in_network.judge_names("post", "192.168.1.5", certified)
     assert [(each.level, each.text) for each in findings] == expected
     assert all(each.advice for each in findings if each.level != OK)
+
+
+def test_a_name_of_the_real_dns(monkeypatch):
+    """mDNS has none of those: `mail.xyz.com.local` is not looked for."""
+    asked = []
+    monkeypatch.setattr(in_network, "resolved", lambda name: asked.append(name) or [])
+    [finding] = in_network.judge_names("mail.xyz.com", "192.168.1.5", [])
+    assert asked == ["mail.xyz.com"] and finding.level == NOTE
+    assert "name server" in finding.advice and "avahi" not in finding.advice
 
 
 def test_this_computers_own_name():
@@ -152,7 +209,10 @@ def test_autoconfig_prefers_what_is_in_tls():
         ("outgoingServer", "smtp", "post.local", "465", "SSL"),
         ("outgoingServer", "smtp", "post.local", "587", "STARTTLS"),
         ("outgoingServer", "smtp", "post.local", "25", "STARTTLS")]
-    assert "%EMAILLOCALPART%" in text and "<domain>post</domain>" in text
+    provider = ElementTree.fromstring(text).find("emailProvider")
+    assert [each.text for each in provider.findall("domain")] == ["post", "post.local"]
+    assert {each.findtext("username") for each in provider if each.get("type")} == {
+        "%EMAILLOCALPART%"}
 
 
 def test_autoconfig_without_tls():

@@ -26,9 +26,9 @@ WRONG = {
     "sessions_per_address": 0,
     "max_message_size": 1,
     "mailboxes": {"*": {"keep": 1}},
-    "passports": "no",
+    "passports": "on",
     "silence_alarm": 7,
-    "notices": [{"mqtt": "192.168.1.5"}],
+    "notices": {"led": True},
     "time_server": True,
     "address": "192.168.1.5",
     "fallback_address": "dhcp",
@@ -65,6 +65,15 @@ def test_what_fits_no_single_setting(tmp_path):
     assert "must not share a port" in said
 
 
+@pytest.mark.parametrize("rule, words", [
+    ({"mailbox": "girl"}, "wants at least one of led, mqtt, ntfy, post"),
+    ({"led": True, "to": "x"}, "has no to; there are from, led, "),
+    ({"post": "https://192.168.1.5/"}, "post must be http://SERVER:PORT/...; a SERVER is ")])
+def test_a_rule_for_notices(tmp_path, rule, words):
+    said = why(tmp_path, settings={"notices": [rule]})
+    assert said.startswith("notices: rule 1: " + words)
+
+
 @pytest.mark.parametrize("content, words", [
     (b"{", "settings.json is not JSON"), (b"[]", "settings.json: want an object")])
 def test_no_settings(tmp_path, content, words):
@@ -72,7 +81,8 @@ def test_no_settings(tmp_path, content, words):
 
 
 @pytest.mark.parametrize("key, value", [
-    ("catch_all", "ghost"), ("default_mailbox", "ghost"), ("aliases", {"a": ["girl", "ghost"]})])
+    ("catch_all", "ghost"), ("default_mailbox", "ghost"), ("aliases", {"a": ["girl", "ghost"]}),
+    ("silence_alarm", "ghost"), ("notices", [{"mailbox": "ghost", "led": True}])])
 def test_an_account_that_there_is_not(tmp_path, key, value):
     assert "must name an account; there is no ghost" in why(tmp_path, settings={key: value})
 
