@@ -44,7 +44,7 @@ def test_status_users_and_log(board):
     parts = [json.loads(line) for line in ask(board, "status", "--json").splitlines()]
     by_name = {part["part"]: part for part in parts}
     assert {"board", "heap", "card", "network", "time", "tls", "sessions", "service",
-            "mailbox"} == set(by_name)
+            "mailbox", "device"} == set(by_name)
     assert by_name["board"]["board"] == "pico_w"
     assert 0 < by_name["heap"]["free"] < by_name["heap"]["octets"]
     card = by_name["card"]
@@ -52,6 +52,7 @@ def test_status_users_and_log(board):
     assert 0 < card["free"] < card["octets"] == 4 << 30
     assert by_name["network"]["connected"] == "yes" and by_name["network"]["dns"]
     assert by_name["time"]["set"] == "yes"
+    assert by_name["device"]["peer"] == "127.0.0.1" and by_name["device"]["letters"] >= 1
     assert by_name["tls"]["fingerprint"] == board.ready["tls"]
     assert by_name["mailbox"]["messages"] == 1 and by_name["mailbox"]["in_use"] == "no"
     ports = {part["service"]: part["port"] for part in parts if part["part"] == "service"}
