@@ -49,34 +49,6 @@ class Seat:
         return time.ticks_diff(now, self.worked) > patience
 
 
-class Service:
-    """What a port offers; subclasses say what differs.
-
-        name      for the log
-        busy      what a client hears for whom there is no seat, as octets
-        crowded   what a client hears whose address has enough of them
-    """
-
-    name = ""
-    busy = b""
-    crowded = b""
-
-    def refusal(self, connection):
-        """None, or why this client gets no session: (what it hears, reason for the log)."""
-        return None
-
-    def sessions(self, peer):
-        """How many sessions this address may have at once, over all services."""
-        return limits.SESSIONS_PER_ADDRESS
-
-    def start(self, channel):
-        """A session: it has `run()`, which returns when it is over; `release()`, which frees what
-        it still holds; `farewell(timed_out)`, the last words to a client whose time is up or whose
-        session broke.
-        """
-        raise NotImplementedError
-
-
 class Channel:
     """A session's connection: lines in, replies out, each wait with its deadline.
 
@@ -281,7 +253,7 @@ class Server:
         return any([not seat.listening for seat in self._taken])
 
     def serve(self, port, service):
-        """Offer a Service on a port."""
+        """Offer a service, a listener.Listener, on a port."""
 
         async def handle(connection):
             try:
