@@ -15,7 +15,8 @@ from tests.bench.sections import budget
 from picopost import limits  # isort: skip  (heap_budget makes that possible)
 
 # What a Pico W has loaded for good, in the VM and in place: where this test has no build of 32 bits
-# it is what is kept. 141,400 octets there are 43 KB of a board's heap, frozen, and 25% of it free at work.
+# it is what is kept. 141,400 octets there are 43 KB of a board's heap, frozen, and 25% of it free
+# at work.
 _MOST = 141_500
 # Plain twins, which are loaded where no native code runs, and the native one of a plain one that is
 # measured.
