@@ -8,7 +8,8 @@ STUB = '''
 import asyncio
 import time
 from picopost import event_log, limits
-from picopost.net.server import Channel, Server
+from picopost.net.channel import Channel
+from picopost.net.server import Server
 
 class Link:
     max_sessions = 2
