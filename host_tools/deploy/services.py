@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from host_tools import events
-from host_tools.deploy.transfer import FAULT
+from host_tools.device.flash_files import FAULT
 from host_tools.device.lines import PROMPT, lines
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError

@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from host_tools import boards, events, firmware_build
-from host_tools.deploy import kind, transfer, version
-from host_tools.device import ask
+from host_tools.device import ask, flash_files, kind
 from host_tools.device.prompt import Prompt
 from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
@@ -224,11 +223,11 @@ def at_prompt(device: str) -> list[Finding]:
             raise UserError(f"{device}: it runs {name}")
         findings = [Finding("board", OK, f"{machine or 'a board'} at {device}, MicroPython "
                             f"{number}, at its prompt")]
-        is_there = kind.frozen(prompt) or prompt.read(version.LIST)
+        is_there = kind.frozen(prompt) or prompt.read(flash_files.LIST)
         if not is_there:
             return [*findings, Finding("firmware", PROBLEM, "picopost is not on it",
                                        "`make deploy`")]
-        fault = (prompt.read(transfer.FAULT) or b"").decode(errors="replace")
+        fault = (prompt.read(flash_files.FAULT) or b"").decode(errors="replace")
         findings += _stopped(fault.partition("\n")[2].strip())
         settings = prompt.read("settings.json")
     if settings is not None and not _is_json(settings):
