@@ -144,6 +144,4 @@ def _examples(ports: dict[str, int], address: str, login: str) -> list[str]:
 
 def _outside(event: dict, offset: int) -> dict[str, int]:
     """{service: outside port} of an event `ready`, which loses these fields."""
-    names = [name for name, value in event.items()
-             if isinstance(value, int) and name[:4] in ("smtp", "subm", "pop3")]
-    return {name: offset + event.pop(name) for name in names}
+    return {name: offset + event.pop(name) for name in events.services(event)}
