@@ -10,10 +10,10 @@ from pathlib import Path
 
 from host_tools import boards, firmware_build
 from host_tools.deploy import answers as questions
-from host_tools.deploy import image, kind, services, transfer, version
+from host_tools.deploy import image, services, transfer, version
 from host_tools.deploy.answers import Answers
 from host_tools.deploy.configuration import Configuration
-from host_tools.device import choice
+from host_tools.device import choice, flash_files, kind
 from host_tools.device.progress import bar, terminal
 from host_tools.device.prompt import Prompt
 from host_tools.device.usb import Port, Usb
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
         in_image = _in_image(prompt)
-        is_ours = any(prompt.read(path) for path in (version.LIST, transfer.BOARD))
-        if not is_ours and prompt.read(transfer.MAIN):
+        is_ours = any(prompt.read(path) for path in (flash_files.LIST, flash_files.BOARD))
+        if not is_ours and prompt.read(flash_files.MAIN):
             choice.confirm(f"{port.device}: there is another project's main.py. Replace it?",
                            options.yes)
         configuration = Configuration.of(prompt, given, options.yes)

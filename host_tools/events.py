@@ -6,6 +6,8 @@ import json
 import re
 import time
 
+# Services in TLS from the first octet.
+IN_TLS = ("smtps", "pop3s")
 _FIELD = re.compile(r' ([a-z_0-9]+)=("(?:[^"\\]|\\.)*"|[^ "]*)')
 _LINE = re.compile(r"(\d+) ([a-z_0-9]+)((?: [a-z_0-9]+=(?:\"(?:[^\"\\]|\\.)*\"|[^ \"]*))*)")
 
@@ -28,6 +30,12 @@ def parse(line: str) -> dict | None:
         else:
             event[name] = int(value) if re.fullmatch(r"-?\d+", value) else value
     return event
+
+
+def services(ready: dict) -> dict[str, int]:
+    """{service: port} of an event `ready`."""
+    return {name: port for name, port in ready.items()
+            if isinstance(port, int) and name[:4] in ("smtp", "subm", "pop3")}
 
 
 def shown(event: dict) -> str:

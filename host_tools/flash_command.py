@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from host_tools import boards
-from host_tools.deploy import image, kind
-from host_tools.device import choice
+from host_tools.deploy import image
+from host_tools.device import choice, kind
 from host_tools.device.progress import terminal
 from host_tools.device.prompt import Prompt
 from host_tools.device.usb import Port, Usb

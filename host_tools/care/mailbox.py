@@ -6,11 +6,11 @@ import hashlib
 import os
 import poplib
 import re
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from host_tools import tls_identity
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s for an answer
@@ -34,9 +34,7 @@ class Connection:
     def __init__(self, host: str, port: int, tls: bool, trust: Callable[[str], None],
                  warn: Callable[[str], None]):
         # Whom it talks with is asked here below.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context = tls_identity.unchecked()
         self._name = f"{host} port {port}"
         with _failures(self._name):
             if tls or port == _POP3S:

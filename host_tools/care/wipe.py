@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from host_tools import tls_identity
-from host_tools.deploy import transfer, version
+from host_tools.device import flash_files
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
 # In this order: without main.py a board is at its prompt, whatever is left; then what is secret.
-_FILES = (transfer.MAIN, "accounts.txt", "accounts.new", tls_identity.KEY, "settings.json",
-          "settings.new", tls_identity.CERTIFICATE, "tls.new", version.LIST, "files.new",
-          "main.new", transfer.FAULT, transfer.FAULT + ".new", "board.json")
+_FILES = (flash_files.MAIN, "accounts.txt", "accounts.new", tls_identity.KEY, "settings.json",
+          "settings.new", tls_identity.CERTIFICATE, "tls.new", flash_files.LIST, "files.new",
+          "main.new", flash_files.FAULT, flash_files.FAULT + ".new", flash_files.BOARD)
 # The firmware by content, or as loose files.
-_FOLDERS = (version.FOLDER, "picopost", "lib/adafruit_wiznet5k")
+_FOLDERS = (flash_files.FOLDER, "picopost", "lib/adafruit_wiznet5k")
 _LOOSE = ("lib/__future__.mpy", "lib/__future__.py")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from host_tools import events
-from host_tools.deploy.transfer import FAULT
+from host_tools import events, tls_identity
+from host_tools.device.flash_files import FAULT
 from host_tools.device.lines import PROMPT, lines
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
@@ -17,8 +16,6 @@ from host_tools.errors import UserError
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
 _LOOK = 0.05
 _ANSWER = 10  # s for a banner
-# What greets at which service (firmware/picopost: the event `ready`).
-_IN_TLS = ("smtps", "pop3s")
 
 
 def wait_ready(device: str, say: Callable[[str], None]) -> dict:
@@ -55,11 +52,8 @@ def greetings(ready: dict, host: str, offset: int = 0) -> dict[str, tuple[int, s
     """{service: (port, what it says first)} of all that `ready` names, reached at `host`, where its
     ports are `offset` higher. Raises UserError for one that says nothing.
     """
-    found = {}
-    for service, port in ready.items():
-        if isinstance(port, int) and service[:4] in ("smtp", "subm", "pop3"):
-            found[service] = port, _greeting(service, host, port + offset)
-    return found
+    return {service: (port, _greeting(service, host, port + offset))
+            for service, port in events.services(ready).items()}
 
 
 def _greeting(service: str, host: str, port: int) -> str:
@@ -68,12 +62,9 @@ def _greeting(service: str, host: str, port: int) -> str:
     while time.monotonic() < deadline:
         try:
             with socket.create_connection((host, port), _ANSWER) as connection:
-                if service in _IN_TLS:
+                if service in events.IN_TLS:
                     # Whose certificate it is was shown at its port; here it is to answer at all.
-                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                    context.check_hostname = False
-                    context.verify_mode = ssl.CERT_NONE
-                    connection = context.wrap_socket(connection)
+                    connection = tls_identity.unchecked().wrap_socket(connection)
                 line = connection.makefile("rb").readline(1000).decode(errors="replace").strip()
                 with suppress(OSError):
                     connection.sendall(b"QUIT\r\n")

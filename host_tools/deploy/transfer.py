@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host_tools.deploy.version import FOLDER, LIST, Version, listed
+from host_tools.deploy.version import Version
+from host_tools.device.flash_files import BOARD, FAULT, FOLDER, LIST, MAIN, listed
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
-MAIN = "main.py"
-BOARD = "board.json"
-FAULT = "fault.txt"
 # What a file takes of the flash, where littlefs has blocks of 4 KB.
 _BLOCK = 4096
 # Two directories, and the free blocks that littlefs moves on with.

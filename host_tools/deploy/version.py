@@ -12,9 +12,8 @@ import json
 from dataclasses import dataclass
 
 from host_tools import boards, firmware_build
+from host_tools.device.flash_files import BOARD
 
-LIST = "files.txt"
-FOLDER = "f"
 _NAME = 12  # hex digits: of two files the names differ but once in 2**48
 
 
@@ -49,11 +48,5 @@ def build(definition: dict, arch: str | None) -> Version:
     files = {path.relative_to(tree).as_posix(): path.read_bytes()
              for path in sorted(tree.rglob("*.mpy"))}
     files[firmware_build.STAMP_MODULE + ".mpy"] = firmware_build.compiled_stamp()
-    files["board.json"] = json.dumps(boards.for_firmware(definition)).encode()
+    files[BOARD] = json.dumps(boards.for_firmware(definition)).encode()
     return Version(files, (firmware_build.FIRMWARE / "main.py").read_bytes())
-
-
-def listed(content: bytes) -> dict[str, str]:
-    """{path: name in `f`} of a `files.txt`; lines that are none are passed over."""
-    lines = (line.split() for line in content.decode(errors="replace").splitlines())
-    return {words[0]: words[1] for words in lines if len(words) == 2}

@@ -11,7 +11,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
 
-from host_tools.deploy import kind
+from host_tools.device import flash_files, kind
 from host_tools.device.prompt import Name, Prompt
 from host_tools.errors import UserError
 
@@ -143,7 +143,7 @@ class CardFiles:
 
     def __init__(self, prompt: Prompt, write: bool = False):
         self._prompt = prompt
-        if (prompt.read("files.txt") is None and prompt.names("picopost") is None
+        if (prompt.read(flash_files.LIST) is None and prompt.names("picopost") is None
                 and not kind.frozen(prompt)):
             raise UserError(f"{prompt.device}: the board there has no picopost on it, which reads "
                             "the card: `make deploy` first")

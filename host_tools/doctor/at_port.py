@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass, field
 
 from host_tools import accounts, boards, events, firmware_build
-from host_tools.deploy import checked, kind, transfer, version
-from host_tools.device import ask
+from host_tools.deploy import checked
+from host_tools.device import ask, flash_files, kind
 from host_tools.device.prompt import Prompt
 from host_tools.doctor import complaints, in_network
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
@@ -264,11 +264,11 @@ def at_prompt(device: str) -> list[Finding]:
             raise UserError(f"{device}: it runs {name}")
         findings = [Finding("board", OK, f"{machine or 'a board'} at {device}, MicroPython "
                             f"{number}, at its prompt")]
-        is_there = kind.frozen(prompt) or prompt.read(version.LIST)
+        is_there = kind.frozen(prompt) or prompt.read(flash_files.LIST)
         if not is_there:
             return [*findings, Finding("firmware", PROBLEM, "picopost is not on it",
                                        "`make deploy`")]
-        fault = (prompt.read(transfer.FAULT) or b"").decode(errors="replace")
+        fault = (prompt.read(flash_files.FAULT) or b"").decode(errors="replace")
         wrong = _wrong(prompt.read("settings.json"), prompt.read("accounts.txt"))
     findings.append(Finding("firmware", PROBLEM, "picopost is on it, and does not run",
                             "`make console`, there Ctrl-D; or plug it in again"))

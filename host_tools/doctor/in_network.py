@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from host_tools import events, tls_identity
 from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 
@@ -38,7 +39,7 @@ class Service:
     @property
     def in_tls(self) -> bool:
         """From the first octet."""
-        return self.name in ("smtps", "pop3s")
+        return self.name in events.IN_TLS
 
     @property
     def other(self) -> bool:
@@ -49,9 +50,7 @@ class Service:
 def ask(name: str, host: str, port: int) -> Service:
     """Greet it, ask what it can, begin TLS where it is offered, say good-bye."""
     found = Service(name, port)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the certificate is looked at below
+    context = tls_identity.unchecked()  # the certificate is looked at below
     try:
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
     except ssl.SSLError as error:

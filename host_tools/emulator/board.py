@@ -164,7 +164,7 @@ class EmulatedBoard:
             script = _USB_SCRIPT
             flash = {"PICOPOST_FLASH": str(self.flash.resolve())}
             if self._in_place:
-                _, more, image = in_place(firmware_build.build_for_vm(), script)
+                script, more, image = in_place(firmware_build.build_for_vm(), script)
                 heap_kib += more
                 flash.update(image)
             elif heap_kib == self.definition["heap_kib"]:

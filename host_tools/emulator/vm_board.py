@@ -129,18 +129,7 @@ def execute(code, scope, mode):
     return error.getvalue().encode()
 
 
-def mount_image(path):
-    # The firmware that is in the board's image, see vm_in_place.py.
-    image = bytearray(os.stat(path)[6])
-    with open(path, "rb") as file:
-        file.readinto(image)
-    vfs.mount(vfs.VfsRom(memoryview(image)), "/rom")
-    sys.path.extend(("/rom", "/rom/lib"))
-
-
 scope = {"__name__": "__main__"}
-if os.getenv("PICOPOST_IMAGE"):
-    mount_image(os.getenv("PICOPOST_IMAGE"))
 mount()
 sys.path.insert(0, "")
 try:

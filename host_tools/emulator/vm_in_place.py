@@ -1,7 +1,7 @@
-# Runs in the VM before main.py, for `run --in-place`: mounts the firmware in memory that is read
-# where it lies, as an image of MicroPython has it that was built with our code. There bytecode and
-# constants take no heap. The memory is at the bottom of this VM's heap, which is larger by as much
-# (board.py).
+# Runs in the VM before main.py, or before vm_board.py, for `run --in-place`: mounts the firmware in
+# memory that is read where it lies, as an image of MicroPython has it that was built with our code.
+# There bytecode and constants take no heap. The memory is at the bottom of this VM's heap, which is
+# larger by as much (board.py).
 import os
 import sys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from host_tools import accounts
+from host_tools.device import flash_files
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 from host_tools.user.place import Place, parse, parse_settings
@@ -10,7 +11,7 @@ from host_tools.user.place import Place, parse, parse_settings
 _ACCOUNTS = "accounts.txt"  # as firmware/picopost/accounts_file.py has them
 _NEW = "accounts.new"
 # Either is there on a board that has a picopost: files by content, or loose ones.
-_SIGNS = ("files.txt", "board.json")
+_SIGNS = (flash_files.LIST, flash_files.BOARD)
 
 
 class Board(Place):

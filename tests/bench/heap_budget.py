@@ -27,7 +27,22 @@ from picopost import limits  # isort: skip  (firmware_modules makes that possibl
 _PROBE = Path(__file__).with_name("import_probe.py")
 _NODE_PROBE = Path(__file__).with_name("import_probe.mjs")
 _STAGES = Path(__file__).with_name("heap_stages.py")
-_COLLECTING = "\nwhile not step():\n    gc.collect()\n    gc.collect()\n"
+# A table of names is not cleared before it is used: what was there before may point at garbage.
+_COLLECTING = """
+def clear(size):
+    pieces = []
+    while size > 16:
+        try:
+            pieces.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+
+
+while not step():
+    gc.collect()
+    clear(1 << 20)
+    gc.collect()
+"""
 _PROBE_HEAP = 2048  # KiB, enough for everything at once
 MAIN = "main.py"
 _SEATS = 5

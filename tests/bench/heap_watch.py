@@ -12,7 +12,7 @@ import os
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance, event_log  # noqa: E402
-from picopost.net.server import Channel  # noqa: E402
+from picopost.net.channel import Channel  # noqa: E402
 from picopost.store.delivery import Delivery  # noqa: E402
 
 _EVERY = 64  # a collection takes time

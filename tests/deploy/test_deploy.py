@@ -12,7 +12,8 @@ import pytest
 
 from host_tools import deploy_command, firmware_build
 from host_tools.deploy import services, transfer, version
-from host_tools.deploy.version import LIST, Version, listed
+from host_tools.deploy.version import Version
+from host_tools.device.flash_files import LIST, listed
 from host_tools.errors import UserError
 from tests.deploy.usb_board import ANSWERS, UsbBoard
 from tests.support.wire import Pop3, send

@@ -13,7 +13,8 @@ import pytest
 import serial
 
 from host_tools import boards, deploy_command, tls_identity
-from host_tools.deploy import answers, kind
+from host_tools.deploy import answers
+from host_tools.device import kind
 from host_tools.errors import UserError
 from host_tools.firmware_build import ROOT
 from tests.deploy.usb_board import UsbBoard

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from host_tools import firmware_build, run_command, vm
+from host_tools import firmware_build, vm
 from host_tools.emulator import board
 from host_tools.errors import UserError
+from host_tools.run import asked
 
 _MAIN = """
 import gc, sys
@@ -54,4 +55,4 @@ def test_where_it_is_for(options, refused):
     given = SimpleNamespace(**{"in_place": True, "engine": "vm", "usb": None, "user": [],
                                "settings": [], "main": None, "image": None, **options})
     with pytest.raises(UserError, match="--in-place") if refused else nullcontext():
-        run_command._check_engine(given, {"link": "wiznet"})
+        asked.check_engine(given, {"link": "wiznet"})

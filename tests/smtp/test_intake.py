@@ -7,7 +7,8 @@ from tests.support.vm import Vm
 STUB = '''
 import asyncio, time
 from picopost import limits
-from picopost.net.server import Channel, Seat
+from picopost.net.channel import Channel
+from picopost.net.server import Seat
 from picopost.smtp.data import Intake
 
 class Connection:

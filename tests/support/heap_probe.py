@@ -5,7 +5,7 @@ import gc
 gc.threshold(16_384)  # as main.py
 
 from picopost import appliance, event_log
-from picopost.net.server import Channel
+from picopost.net.channel import Channel
 from picopost.pop3.session import Session
 from picopost.store.delivery import Delivery
 

@@ -6,8 +6,8 @@ import errno
 from micropython import const
 
 from picopost import event_log, limits, load
+from picopost.net.channel import CLIENT_HELLO, TOO_LONG
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
-from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
 from picopost.net.server import GONE
 from picopost.pop3 import dialogue, replies
 from picopost.store import mboxrd_state as mboxrd

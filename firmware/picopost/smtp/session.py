@@ -6,8 +6,8 @@ import time
 from micropython import const
 
 from picopost import event_log, limits
+from picopost.net.channel import CLIENT_HELLO, TOO_LONG
 from picopost.net.identity import REFUSAL, Busy, NotTls, TlsError
-from picopost.net.line_reader import CLIENT_HELLO, TOO_LONG
 from picopost.policy import ANY_LOGIN
 from picopost.sasl import MECHANISMS
 from picopost.smtp import dialogue, replies

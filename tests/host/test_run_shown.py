@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from host_tools import accounts, run_command
+from host_tools import accounts
+from host_tools.run import shown
 
 
 @pytest.mark.parametrize("services, sends, fetches", [
@@ -22,7 +23,7 @@ def test_examples_fit_the_ports_there_are(tmp_path, capsys, services, sends, fet
     options = argparse.Namespace(port_offset=2000, card=card, board="pico_w")
     ready = "0 ready board=pico_w hostname=xyz.com address=10.0.0.2 " + " ".join(
         f"{name}={port}" for name, port in services.items())
-    run_command._Text(options, {"girl": "pw"}, card, None).line(ready)
+    shown.Text(options, {"girl": "pw"}, card, None).line(ready)
     printed = capsys.readouterr().out
     for words, wanted in (("Send a letter", sends), ("Fetch it", fetches)):
         assert (words in printed) == bool(wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from host_tools import boards
-from host_tools.deploy import version
+from host_tools.device.flash_files import BOARD, FOLDER, LIST, listed
 from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
@@ -54,8 +54,8 @@ def frozen(prompt: Prompt) -> str:
 def known(prompt: Prompt, machine: str) -> str:
     """The name of a board: what it was the last time, or the one that its image is for. Raises
     UserError where that leaves more than one."""
-    listed = version.listed(prompt.read(version.LIST) or b"")
-    path = f"{version.FOLDER}/{listed['board.json']}" if "board.json" in listed else "board.json"
+    files = listed(prompt.read(LIST) or b"")
+    path = f"{FOLDER}/{files[BOARD]}" if BOARD in files else BOARD
     try:
         return json.loads(prompt.read(path) or b"")["name"]
     except (ValueError, KeyError, TypeError):

@@ -1,0 +1,1 @@
+"""`run`: what it is asked for, and what it shows."""
