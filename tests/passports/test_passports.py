@@ -231,6 +231,34 @@ for _ in steps:
     assert sorted(one["letters"] for one in passports(vm).values()) == [1, 1, 2]
 
 
+def test_one_who_gives_up_in_the_midst_leaves_it_to_the_next(vm):
+    """`status` at the console, ended by "q"; or the heap is full for a moment."""
+    vm.exec("""begin()
+async def give_up(error):
+    pauses = 0
+    pause = v.office.pause
+    async def impatient():
+        nonlocal pauses
+        pauses += 1
+        if pauses == 3:
+            raise error
+        await pause()
+    v.office.pause = impatient
+    try:
+        await show.show(v.office, None)
+    except BaseException as ended:
+        assert ended is error
+    finally:
+        v.office.pause = pause
+from picopost.passports import show
+for error in asyncio.CancelledError(), MemoryError():
+    session('192.168.1.20', b'cam-3')
+    asyncio.run(give_up(error))
+    enter()
+""")
+    assert device(vm)["letters"] == 2
+
+
 def test_a_card_that_is_changed_while_they_are_entered(vm):
     vm.exec("""begin()
 from picopost.passports import table

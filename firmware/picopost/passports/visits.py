@@ -142,8 +142,7 @@ class Visits:
         self._entered = self.served
         self._put_off = 0
         try:
-            for _ in load("picopost.passports.table").enter(self, office.volume):
-                await office.pause()
+            await load("picopost.passports.table").enter_all(self, office)
             if self.alarm:
                 await load("picopost.passports.silence").look(self, office)
         except (OSError, MemoryError) as error:
