@@ -668,3 +668,41 @@ class Searching:
 link._lease = Searching()
 """)
     assert bench.vm.eval("asyncio.run(link.exchange('192.168.77.1', 123, b'x', 50))") is None
+
+
+ROUTER, STRANGER = bytes((192, 168, 77, 1)), bytes((192, 168, 77, 66))
+
+
+def test_what_a_stranger_says_is_no_answer(up):
+    """Nor what comes from another port; and the next question comes from another one of ours."""
+    ports = []
+
+    def answer(message):
+        socket = up.chip.sockets[0]
+        ports.append(socket.word("Sn_PORT"))
+        for address, port, payload in ((STRANGER, 53, b"a lie"), (STRANGER, 53, b""),
+                                       (ROUTER, 54, b"a lie")):
+            socket._take_datagram(address, port, payload)
+        return b"the truth"
+
+    up.lan.udp[53] = answer
+    for _ in range(3):
+        assert up.vm.eval("bytes(asyncio.run(link.exchange('192.168.77.1', 53, b'?', 5000)))"
+                          ) == b"the truth"
+    assert len(set(ports)) > 1 and min(ports) >= 0xC000
+    up.lan.udp[53] = lambda message: up.chip.sockets[0]._take_datagram(STRANGER, 53, b"a lie")
+    assert up.vm.eval("asyncio.run(link.exchange('192.168.77.1', 53, b'?', 100))") is None
+
+
+def test_questions_for_our_name_that_come_together_are_all_heard(up):
+    """The chip tells of both once: the second one is not to wait for the patrol."""
+    said = []
+    up.lan.multicast = lambda payload, ttl: said.append(payload)
+    up.lan.join = lambda *_: None
+    up.vm.exec("limits.MDNS_PAUSE = 0")
+    with up.serving(echo=25):
+        until(lambda: len(said) == 2, "the announcements")
+        question = b"\0" * 5 + b"\1" + b"\0" * 6 + b"\x08picopost\5local\0\0\1\0\1"
+        up.lan._request(lambda: [up.chip.sockets[0]._take_datagram(STRANGER, 5353, octets)
+                                 for octets in (b"", b"noise", b"", b"more", question)])
+        until(lambda: len(said) == 3, "the answer")
