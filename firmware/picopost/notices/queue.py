@@ -108,13 +108,19 @@ class Notices:
                 self._news.clear()
                 await self._news.wait()
             await asyncio.sleep_ms(limits.NOTICE_PAUSE)
-            if self._dropped:
-                event_log.log("notices_dropped", letters=self._dropped, why="more letters came than"
-                              " notices could be sent")
-                self._dropped = 0
-            due = [entry for entry in self._queue if self._is_due(entry)]
-            if due:
-                await self._work(due)
+            try:
+                await self._look()
+            except MemoryError:  # not even for a line in the log: mail goes on
+                await asyncio.sleep_ms(limits.NOTICE_RETRY)
+
+    async def _look(self):
+        if self._dropped:
+            event_log.log("notices_dropped", letters=self._dropped, why="more letters came than"
+                          " notices could be sent")
+            self._dropped = 0
+        due = [entry for entry in self._queue if self._is_due(entry)]
+        if due:
+            await self._work(due)
 
     def _is_due(self, entry):
         return entry.wanted is None or self._is_old(entry) or any([
@@ -127,7 +133,9 @@ class Notices:
     def may_try(self, target):
         """Whether its server is not known to be down."""
         failure = self._failures.get(target.server)
-        return not failure or time.ticks_diff(failure[1], time.ticks_ms()) <= 0
+        # More is so long ago that the ticks have gone round.
+        return not failure or not (0 < time.ticks_diff(failure[1], time.ticks_ms())
+                                   <= limits.NOTICE_MAX_RETRY)
 
     async def _work(self, due):
         before = list(sys.modules)
