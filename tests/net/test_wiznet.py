@@ -670,6 +670,31 @@ link._lease = Searching()
     assert bench.vm.eval("asyncio.run(link.exchange('192.168.77.1', 123, b'x', 50))") is None
 
 
+def test_a_chip_that_fails_as_the_cable_comes_back(up):
+    """The link goes on, and asks for its lease once the chip takes commands again."""
+    up.vm.exec("""
+limits.PATROL = 1
+class Failing:
+    tries = 0
+    calm = True
+    def busy(self):
+        return False
+    def step(self):
+        return True
+    def verify(self):
+        self.tries += 1
+        if self.tries < 3:
+            raise OSError(5)
+""")
+    with up.serving(echo=25) as ask:
+        ask("setattr(link, '_lease', Failing())")
+        up.unplug()
+        up.lan.set_link(True)
+        until(lambda: ask("link._lease.tries == 3 and link.connected"), "the third try")
+        with up.connect(25) as client:
+            assert exchange(client, PATTERN) == PATTERN
+
+
 ROUTER, STRANGER = bytes((192, 168, 77, 1)), bytes((192, 168, 77, 66))
 
 

@@ -342,22 +342,28 @@ class Link:
         number = self._patrolled
         self._patrolled = (number + 1) % w5500.SOCKETS
         if number == _DATAGRAMS:
-            if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
-                self.chip.configure(self._addresses)
-            if self._line and self.chip.news() and self._line():
-                self._line = None  # it does not say what SIR says: no wire, whatever the board says
-            cable = self.chip.link()
-            if cable != self._cable:
-                self._cable = cable
-                if cable:
-                    event_log.log("link_up", address=self.address)
-                else:
-                    event_log.log("link_down")
-                if cable and self._lease:
-                    self._lease.verify()
-                if cable and self._responder:
-                    self._responder.announce()
+            try:
+                self._look_at_chip()
+            except (OSError, MemoryError):
+                pass  # it takes no command, or the log has no room: in the next round
         self._look(number)
+
+    def _look_at_chip(self):
+        if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
+            self.chip.configure(self._addresses)
+        if self._line and self.chip.news() and self._line():
+            self._line = None  # it does not say what SIR says: no wire, whatever the board says
+        cable = self.chip.link()
+        if cable != self._cable:
+            if cable and self._lease:
+                self._lease.verify()
+            if cable and self._responder:
+                self._responder.announce()
+            self._cable = cable
+            if cable:
+                event_log.log("link_up", address=self.address)
+            else:
+                event_log.log("link_down")
 
     # --- listeners and sessions -------------------------------------------------------------
 
