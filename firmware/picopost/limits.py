@@ -221,6 +221,9 @@ CARD_CHECK = const(1_000)
 # --- passports ------------------------------------------------------------------------------
 # Devices that are known: a house or a small site has fewer. 4 KB on the card, read in 8 blocks.
 MAX_PASSPORTS = const(32)
+# Of one address: a computer has some programs. Without it one whose name is another each time, as a
+# container's, would soon have all of them.
+PASSPORTS_PER_ADDRESS = const(8)
 # What sessions leave until it is entered, 98 octets each for good: five sessions end in the same
 # second, and some more while one of them is at work.
 MAX_VISITS = const(8)

@@ -1,4 +1,6 @@
-"""lwIP's links in the VM: strangers' datagrams, and a heap without room for what there is to say."""
+"""lwIP's links in the VM: strangers' datagrams, and a heap that is full when there is something to
+say.
+"""
 
 import socket
 import threading

@@ -328,6 +328,25 @@ enter()
     assert {peer for peer, _ in passports(vm)} == found - {"10.0.0.0"} | {"10.0.1.3"}
 
 
+def test_an_address_with_ever_new_names_displaces_only_itself(vm):
+    """A container's name is another at each start; a stranger's too."""
+    vm.exec("""begin()
+session('192.168.1.20', b'cam-3')
+enter()
+for n in range(40):
+    session('10.0.0.1', b'box%d' % n, 1, reply='AUTH_WRONG')
+    serve(10)
+    enter()
+for n in range(2):
+    session('10.0.0.1', b'scan%d' % n, 0, reply='AUTH_WRONG')
+    enter()
+""")
+    found = passports(vm)
+    assert CAMERA in found
+    names = {int(helo[3:]) for peer, helo in found if peer == "10.0.0.1"}
+    assert names == set(range(40 - vm.eval("limits.PASSPORTS_PER_ADDRESS"), 40))
+
+
 # --- power cuts -------------------------------------------------------------------------------
 
 _LETTER = b"Subject: a\r\n\r\nkept\r\n.\r\n"
