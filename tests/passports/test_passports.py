@@ -259,6 +259,23 @@ for error in asyncio.CancelledError(), MemoryError():
     assert device(vm)["letters"] == 2
 
 
+def test_a_heap_without_room_for_the_log_ends_nothing(vm):
+    vm.exec("""begin()
+session('192.168.1.20', b'cam-3')
+def full(*_, **fields):
+    raise MemoryError
+log, load = event_log.log, visits.load
+event_log.log = visits.load = full
+try:
+    enter()
+finally:
+    event_log.log, visits.load = log, load
+session('192.168.1.20', b'cam-3')
+enter()
+""")
+    assert device(vm)["letters"] == 1
+
+
 def test_a_card_that_is_changed_while_they_are_entered(vm):
     vm.exec("""begin()
 from picopost.passports import table
