@@ -151,6 +151,29 @@ def test_dhcp_ignores_what_is_no_answer(dhcp_bench):
     assert dhcp_bench.chip._common[1:9] == bytes([192, 168, 77, 1, 255, 255, 255, 0])
 
 
+def test_dhcp_reads_one_datagram_a_step(dhcp_bench):
+    """The package alone reads on for as long as there are any: 4 s, then 8, then the watchdog."""
+    dhcp_bench.up()
+    answer, socket = dhcp_bench.lan.udp[67], dhcp_bench.chip.sockets[0]
+
+    def noisy(message):
+        for _ in range(20):
+            socket._take_datagram(STRANGER, 67, b"noise of a stranger")
+        return answer(message)
+
+    dhcp_bench.lan.udp[67] = noisy
+    dhcp_bench.vm.exec("""
+import time
+lease = link._lease
+lease._client.restart()
+lease._next = time.ticks_ms()
+link._tend_datagrams()
+""")
+    assert dhcp_bench.vm.eval("lease._bound, link.chip.look(0).rx_size > 500") == (False, True)
+    assert dhcp_bench.vm.eval("link.room_wanted & 1")  # there is no news of what is left
+    assert dhcp_bench.vm.eval("[lease.step() for _ in range(100)].count(True) > 0")
+
+
 def test_dhcp_short_datagram_does_not_spoil_the_request(dhcp_bench):
     answer = dhcp_bench.lan.udp[67]
     messages = dhcp_bench.lan.dhcp.messages
@@ -170,6 +193,7 @@ def test_dhcp_server_that_dies_after_its_offer(dhcp_bench):
     dhcp_bench.vm.exec("limits.DHCP_RETRY = 1")
     assert "no DHCP server" in dhcp_bench.vm.eval("up()")
     dhcp_bench.lan.udp[67] = answer
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 4000")
     until(lambda: dhcp_bench.vm.eval("link._lease.step()"), "the lease")
     assert messages == {"DISCOVER": 2, "OFFER": 2, "REQUEST": 1, "ACK": 1}
 

@@ -324,8 +324,11 @@ class Link:
 
     def _tend_datagrams(self):
         lease, responder = self._lease, self._responder
-        if lease and not lease.step():
-            self._falls_back()
+        if lease:
+            if not lease.step():
+                self._falls_back()
+            if lease.busy() and lease.has_heard():
+                self.room_wanted |= 1 << _DATAGRAMS
         if responder and self.address and not (lease and lease.busy()):
             taken = responder.name.taken
             if responder.step(self._addresses):
