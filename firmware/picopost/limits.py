@@ -330,6 +330,9 @@ LED_PAUSE = const(1_200)
 CONSOLE_LINE = const(80)
 # The last events, kept for `log`: some twenty lines, which is a screen and what led to a fault.
 LOG_KEPT = const(2048)
+# For room for an event's line: USB takes 64 octets a ms from who reads. Who did not is not waited
+# for again, and finds what was said in `log`.
+LOG_WAIT = const(20)
 # A command whose answer nobody reads ends after so long: the port is open, and its program stands.
 CONSOLE_WAIT = const(30_000)
 # Blocks that `status card` reads: 32 KB, in which eight pieces show a speed.
