@@ -423,7 +423,7 @@ MIME_ADDRESSES = const(64)
 # Characters of HTML that are worked on at once: each find in them, and each index where they are
 # not all ASCII, takes as long as they are many.
 HTML_BLOCK = const(512)
-# Of a message's text that a list shows: a line of a screen and more.
+# Of a message's text that a list shows, and of a filename: a line of a screen and more.
 MIME_TEXT = const(200)
 # Octets of a part in which its first line is looked for: office programs' HTML begins with up to
 # 50 KB of styles, and each octet of it costs an RP2040 some 10 us.
