@@ -294,6 +294,37 @@ notices.put(Mailbox("alice", "", Index([])), 3)
     assert vm.eval("work()") == (1, [])
 
 
+@pytest.mark.parametrize("error", ["OSError(5)", "MemoryError()"])
+def test_a_letter_that_cannot_be_read_keeps_no_other_one_waiting(vm, error):
+    """And its reader is gone from the heap before anybody waits."""
+    vm.exec(f"""
+import sys
+from picopost.notices import queue
+loaded = []
+queue.unload = lambda name: loaded.append(name)
+sys.modules["picopost.notices.there"] = queue  # as errand's
+limits.NOTICE_RETRY = 1
+class Failing:
+    async def run(self, notices, entry):
+        sys.modules["picopost.notices.more"] = queue
+        if entry.uid == 1:
+            raise {error}
+        return True
+queue.load = lambda name: Failing()
+pause = asyncio.sleep_ms
+def slept(milliseconds):
+    loaded.append(milliseconds)
+    return pause(milliseconds)
+asyncio.sleep_ms = slept
+notices = Notices(Office([{{"led": True}}]), None, Led())
+for uid in (1, 2):
+    notices.put(Mailbox("alice", "", Index([])), uid)
+asyncio.run(notices._work(list(notices._queue)))
+""")
+    assert vm.eval("[entry.uid for entry in notices._queue]") == [1]
+    assert vm.eval("loaded") == ["picopost.notices.more", 1]
+
+
 def test_an_error_that_nobody_foresaw_is_one_letters(vm):
     vm.exec("""
 from picopost.notices import queue

@@ -139,27 +139,38 @@ class Notices:
 
     async def _work(self, due):
         before = list(sys.modules)
+        failed = False
         try:
             gc.collect()
             if gc.mem_free() < limits.HEAP_SCALE * limits.NOTICE_HEAP:
                 raise MemoryError("the heap has no room for it now")
             errand = load(_ERRAND)
             for entry in due:
-                if entry in self._queue and await self._run(errand, entry):
-                    if entry in self._queue:
-                        self._queue.remove(entry)
-        except (OSError, MemoryError) as error:  # of the card, or of the heap: mail goes first
-            for entry in due:
-                if entry in self._queue and self._is_old(entry):
-                    self._queue.remove(entry)
-                    self._gave_up(entry.mailbox, "", str(error), "see what the log says of the "
-                                  "card and of sessions")
-            await asyncio.sleep_ms(limits.NOTICE_RETRY)
+                try:
+                    if entry in self._queue and await self._run(errand, entry):
+                        if entry in self._queue:
+                            self._queue.remove(entry)
+                except (OSError, MemoryError) as error:  # of the card, or of what this one takes
+                    failed = True
+                    self._put_off((entry,), error)
+        except MemoryError as error:  # mail goes first
+            failed = True
+            self._put_off(due, error)
         finally:
             for name in list(sys.modules):
                 if name not in before and not name.endswith(_NATIVE) and (
                         name == _DNS or name.startswith(_HERE) or name.startswith(_MIME)):
                     unload(name)
+        if failed:
+            await asyncio.sleep_ms(limits.NOTICE_RETRY)
+
+    def _put_off(self, entries, error):
+        """Until they are old."""
+        for entry in entries:
+            if entry in self._queue and self._is_old(entry):
+                self._queue.remove(entry)
+                self._gave_up(entry.mailbox, "", str(error), "see what the log says of the "
+                              "card and of sessions")
 
     async def _run(self, errand, entry):
         try:
