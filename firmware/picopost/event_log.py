@@ -103,4 +103,5 @@ def _keep(octets):
 def fault(event, error, **fields):
     """An exception that nobody foresaw: one line, then its traceback for the one who mends it."""
     log(event, error=repr(error), **fields)
-    sys.print_exception(error)
+    if not _refused:
+        sys.print_exception(error)

@@ -67,6 +67,7 @@ import sys
 from picopost import event_log, limits
 for number in range(5000):
     event_log.log("e", why="x" * 100, octets=number)
+event_log.fault("fault", ValueError("x" * 20_000))
 sys.stderr.write("done\\n")
 sys.stdin.read(1)
 event_log.log("again")
