@@ -108,3 +108,31 @@ event_log.log = log
 """)
     assert vm.eval("asyncio.run(watch())") == (False, 3, ["10.0.0.2"])
     assert vm.eval("lines[-1]") == "link_up"
+
+
+def test_a_heap_without_room_to_tell_of_the_time_ends_nothing(vm):
+    vm.exec("""
+import sys
+class Nothing:
+    pass
+sys.modules["machine"] = Nothing
+for name in ("picopost.store.sd_card", "picopost.watchdog", "picopost.status_led"):
+    sys.modules[name] = Nothing
+    Nothing.SdCard = Nothing.Watchdog = Nothing
+from picopost import appliance, event_log, status_led
+told = []
+def full(event=None, **fields):
+    told.append(event)
+    raise MemoryError
+appliance.load = full
+event_log.log = full
+limits.TIME_RETRY = 0
+async def watch():
+    task = asyncio.create_task(appliance._keep_time(None, "10.0.0.1"))
+    for _ in range(20):
+        await asyncio.sleep_ms(0)
+    ended = task.done()
+    task.cancel()
+    return ended, told.count("no_time") > 1
+""")
+    assert vm.eval("asyncio.run(watch())") == (False, True)
