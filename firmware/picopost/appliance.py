@@ -168,10 +168,14 @@ async def _keep_time(link, server):
                 event_log.log("clock_set", server=address)
             silent = False
         except (OSError, MemoryError) as error:
-            if not silent:
-                event_log.log("no_time", server=address, why=str(error), advice="let the router "
-                              "answer to NTP, or name a server in the setting time_server")
-            silent = True
+            try:
+                if not silent:
+                    event_log.log("no_time", server=address, why=str(error), advice="let the "
+                                  "router answer to NTP, or name a server in the setting "
+                                  "time_server")
+                silent = True
+            except MemoryError:
+                pass  # the next time
         unload("picopost.net.sntp")
         unload("picopost.net.dns")
         await asyncio.sleep_ms(pause)

@@ -7,6 +7,7 @@ the password of the account that a first start makes (enrolment.py).
 """
 
 import json
+import select
 import sys
 
 from picopost import clock, limits
@@ -25,6 +26,8 @@ recent = bytearray(limits.LOG_KEPT)
 _recent = memoryview(recent)
 # The line that is being typed at the console (keyboard.py): an event breaks into it.
 typed = b""
+poll = None  # knows whether the console has room
+_refused = False  # it had none
 
 
 def text(octets):
@@ -70,7 +73,23 @@ def log(event, **fields):
         _keep(octets)
     if typed:
         octets = b"\n" + octets + typed
-    sys.stdout.write(octets)
+    if "password" in fields or _writable():
+        sys.stdout.write(octets)
+
+
+def _writable():
+    """Whether somebody reads, or nobody has the port open. Where a program has, and stands, each
+    write would be half a second in which nobody is served (MicroPython's mp_usbd_cdc_tx_strn).
+    """
+    global poll, _refused
+    if not poll:
+        poll = select.poll()
+        poll.register(sys.stdout, select.POLLOUT)
+    for _ in poll.ipoll(0 if _refused else limits.LOG_WAIT):
+        _refused = False
+        return True
+    _refused = True
+    return False
 
 
 def _keep(octets):
@@ -84,4 +103,5 @@ def _keep(octets):
 def fault(event, error, **fields):
     """An exception that nobody foresaw: one line, then its traceback for the one who mends it."""
     log(event, error=repr(error), **fields)
-    sys.print_exception(error)
+    if not _refused:
+        sys.print_exception(error)

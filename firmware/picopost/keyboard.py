@@ -54,8 +54,8 @@ async def watch(ready, parts):
             work.cancel()
             try:
                 await work
-            except asyncio.CancelledError:
-                pass  # before it began
+            except (asyncio.CancelledError, MemoryError):
+                pass  # before it began; or it had no room for its last line
 
 
 def _edit(key):

@@ -221,6 +221,9 @@ CARD_CHECK = const(1_000)
 # --- passports ------------------------------------------------------------------------------
 # Devices that are known: a house or a small site has fewer. 4 KB on the card, read in 8 blocks.
 MAX_PASSPORTS = const(32)
+# Of one address: a computer has some programs. Without it one whose name is another each time, as a
+# container's, would soon have all of them.
+PASSPORTS_PER_ADDRESS = const(8)
 # What sessions leave until it is entered, 98 octets each for good: five sessions end in the same
 # second, and some more while one of them is at work.
 MAX_VISITS = const(8)
@@ -327,6 +330,9 @@ LED_PAUSE = const(1_200)
 CONSOLE_LINE = const(80)
 # The last events, kept for `log`: some twenty lines, which is a screen and what led to a fault.
 LOG_KEPT = const(2048)
+# For room for an event's line: USB takes 64 octets a ms from who reads. Who did not is not waited
+# for again, and finds what was said in `log`.
+LOG_WAIT = const(20)
 # A command whose answer nobody reads ends after so long: the port is open, and its program stands.
 CONSOLE_WAIT = const(30_000)
 # Blocks that `status card` reads: 32 KB, in which eight pieces show a speed.
@@ -417,7 +423,7 @@ MIME_ADDRESSES = const(64)
 # Characters of HTML that are worked on at once: each find in them, and each index where they are
 # not all ASCII, takes as long as they are many.
 HTML_BLOCK = const(512)
-# Of a message's text that a list shows: a line of a screen and more.
+# Of a message's text that a list shows, and of a filename: a line of a screen and more.
 MIME_TEXT = const(200)
 # Octets of a part in which its first line is looked for: office programs' HTML begins with up to
 # 50 KB of styles, and each octet of it costs an RP2040 some 10 us.

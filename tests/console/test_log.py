@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+
 import pytest
 
+from host_tools import firmware_build
+from host_tools import vm as micropython_vm
 from tests.support.vm import Vm
 
 
@@ -55,3 +60,40 @@ def cost():
     return after - before
 """)
     assert vm.eval("cost()") <= 100 * 3 * 64
+
+
+_TALKER = """
+import sys
+from picopost import event_log, limits
+for number in range(5000):
+    event_log.log("e", why="x" * 100, octets=number)
+event_log.fault("fault", ValueError("x" * 20_000))
+sys.stderr.write("done\\n")
+sys.stdin.read(1)
+event_log.log("again")
+"""
+
+
+def test_who_has_the_port_open_and_does_not_read_stops_nobody(tmp_path):
+    """What there was room for came whole; who reads again hears what is said then."""
+    script = tmp_path / "talker.py"
+    script.write_text(_TALKER)
+    tree = firmware_build.build_for_vm()
+    board = micropython_vm.start(196, str(script), path=[tree, tree / "lib"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+    patience = threading.Timer(20, board.kill)
+    patience.start()
+    try:
+        assert board.stderr.readline() == b"done\n"
+        came = b"".join(board.stdout.readline() for _ in range(200))
+        board.stdin.write(b"x")
+        board.stdin.close()
+        lines = (came + board.stdout.read()).splitlines()
+    finally:
+        patience.cancel()
+        board.kill()
+        board.wait()
+    numbers = [int(line.split(b"octets=")[1].split()[0]) for line in lines[:-1]]
+    assert numbers == list(range(len(numbers))) and 300 < len(numbers) < 5000
+    assert lines[-1].endswith(b" again")

@@ -101,6 +101,16 @@ def test_attachments_are_bounded():
     assert (len(found[4]), found[5]) == (16, 4)
 
 
+def test_what_attachments_call_themselves_is_bounded():
+    """Else sixteen long names are 24 KB of a board's heap, in the hands of a stranger."""
+    part = b"--x\nContent-Type: %s/x; name=%s\n\nQQ\n" % (b"\xe4" * 600, b"n" * 800)
+    letter = b"Content-Type: multipart/mixed; boundary=x\n\n" + part * 16 + b"--x--\n"
+    attachments = told(letter)[4]
+    assert len(attachments) == 16
+    assert attachments[0][0] == "n" * 200
+    assert sum(len((name + kind).encode()) for name, kind, _ in attachments) <= 16 * 800
+
+
 def test_who_and_when_of_cpython_s_samples(vm):
     compared = 0
     for path in samples():

@@ -151,6 +151,29 @@ def test_dhcp_ignores_what_is_no_answer(dhcp_bench):
     assert dhcp_bench.chip._common[1:9] == bytes([192, 168, 77, 1, 255, 255, 255, 0])
 
 
+def test_dhcp_reads_one_datagram_a_step(dhcp_bench):
+    """The package alone reads on for as long as there are any: 4 s, then 8, then the watchdog."""
+    dhcp_bench.up()
+    answer, socket = dhcp_bench.lan.udp[67], dhcp_bench.chip.sockets[0]
+
+    def noisy(message):
+        for _ in range(20):
+            socket._take_datagram(STRANGER, 67, b"noise of a stranger")
+        return answer(message)
+
+    dhcp_bench.lan.udp[67] = noisy
+    dhcp_bench.vm.exec("""
+import time
+lease = link._lease
+lease._client.restart()
+lease._next = time.ticks_ms()
+link._tend_datagrams()
+""")
+    assert dhcp_bench.vm.eval("lease._bound, link.chip.look(0).rx_size > 500") == (False, True)
+    assert dhcp_bench.vm.eval("link.room_wanted & 1")  # there is no news of what is left
+    assert dhcp_bench.vm.eval("[lease.step() for _ in range(100)].count(True) > 0")
+
+
 def test_dhcp_short_datagram_does_not_spoil_the_request(dhcp_bench):
     answer = dhcp_bench.lan.udp[67]
     messages = dhcp_bench.lan.dhcp.messages
@@ -170,6 +193,7 @@ def test_dhcp_server_that_dies_after_its_offer(dhcp_bench):
     dhcp_bench.vm.exec("limits.DHCP_RETRY = 1")
     assert "no DHCP server" in dhcp_bench.vm.eval("up()")
     dhcp_bench.lan.udp[67] = answer
+    dhcp_bench.vm.exec("limits.DHCP_RETRY = 4000")
     until(lambda: dhcp_bench.vm.eval("link._lease.step()"), "the lease")
     assert messages == {"DISCOVER": 2, "OFFER": 2, "REQUEST": 1, "ACK": 1}
 
@@ -668,3 +692,66 @@ class Searching:
 link._lease = Searching()
 """)
     assert bench.vm.eval("asyncio.run(link.exchange('192.168.77.1', 123, b'x', 50))") is None
+
+
+def test_a_chip_that_fails_as_the_cable_comes_back(up):
+    """The link goes on, and asks for its lease once the chip takes commands again."""
+    up.vm.exec("""
+limits.PATROL = 1
+class Failing:
+    tries = 0
+    calm = True
+    def busy(self):
+        return False
+    def step(self):
+        return True
+    def verify(self):
+        self.tries += 1
+        if self.tries < 3:
+            raise OSError(5)
+""")
+    with up.serving(echo=25) as ask:
+        ask("setattr(link, '_lease', Failing())")
+        up.unplug()
+        up.lan.set_link(True)
+        until(lambda: ask("link._lease.tries == 3 and link.connected"), "the third try")
+        with up.connect(25) as client:
+            assert exchange(client, PATTERN) == PATTERN
+
+
+ROUTER, STRANGER = bytes((192, 168, 77, 1)), bytes((192, 168, 77, 66))
+
+
+def test_what_a_stranger_says_is_no_answer(up):
+    """Nor what comes from another port; and the next question comes from another one of ours."""
+    ports = []
+
+    def answer(message):
+        socket = up.chip.sockets[0]
+        ports.append(socket.word("Sn_PORT"))
+        for address, port, payload in ((STRANGER, 53, b"a lie"), (STRANGER, 53, b""),
+                                       (ROUTER, 54, b"a lie")):
+            socket._take_datagram(address, port, payload)
+        return b"the truth"
+
+    up.lan.udp[53] = answer
+    for _ in range(3):
+        assert up.vm.eval("bytes(asyncio.run(link.exchange('192.168.77.1', 53, b'?', 5000)))"
+                          ) == b"the truth"
+    assert len(set(ports)) > 1 and min(ports) >= 0xC000
+    up.lan.udp[53] = lambda message: up.chip.sockets[0]._take_datagram(STRANGER, 53, b"a lie")
+    assert up.vm.eval("asyncio.run(link.exchange('192.168.77.1', 53, b'?', 100))") is None
+
+
+def test_questions_for_our_name_that_come_together_are_all_heard(up):
+    """The chip tells of both once: the second one is not to wait for the patrol."""
+    said = []
+    up.lan.multicast = lambda payload, ttl: said.append(payload)
+    up.lan.join = lambda *_: None
+    up.vm.exec("limits.MDNS_PAUSE = 0")
+    with up.serving(echo=25):
+        until(lambda: len(said) == 2, "the announcements")
+        question = b"\0" * 5 + b"\1" + b"\0" * 6 + b"\x08picopost\5local\0\0\1\0\1"
+        up.lan._request(lambda: [up.chip.sockets[0]._take_datagram(STRANGER, 5353, octets)
+                                 for octets in (b"", b"noise", b"", b"more", question)])
+        until(lambda: len(said) == 3, "the answer")

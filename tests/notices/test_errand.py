@@ -223,6 +223,44 @@ for _ in range(30):
     assert vm.eval("notices.may_try(notices.targets[0]), entry.wanted") == (True, 0)
 
 
+def test_a_server_that_failed_long_ago_may_be_tried(vm):
+    """The ticks go round: what lies half of their period back seems to be to come."""
+    vm.exec("""
+import time
+notices = Notices(Office([{"post": "http://10.0.0.1/"}]), None, Led())
+target = notices.targets[0]
+def may_try(seconds):
+    notices._failures[target.server] = [1, time.ticks_add(time.ticks_ms(), seconds * 1000), ""]
+    return notices.may_try(target)
+half = time.ticks_add(0, -1) // 2000
+""")
+    assert vm.eval("may_try(-1), may_try(299), may_try(302), may_try(half - 5), may_try(5 - half)"
+                   ) == (True, False, True, True, True)
+
+
+def test_a_heap_that_is_full_ends_nothing(vm):
+    """Nor where there is no room for the line that says so."""
+    vm.exec("""
+limits.NOTICE_PAUSE = limits.NOTICE_RETRY = 0
+notices = Notices(Office([{"led": True}]), None, Led())
+tries = []
+def full(event, **fields):
+    tries.append(event)
+    raise MemoryError
+event_log.log = full
+for uid in range(limits.NOTICE_QUEUE + 1):
+    notices.put(Mailbox("alice", "", Index([])), uid)
+async def watch():
+    task = asyncio.create_task(notices.run())
+    for _ in range(100):
+        await asyncio.sleep_ms(0)
+    ended = task.done()
+    task.cancel()
+    return ended
+""")
+    assert vm.eval("asyncio.run(watch()), len(tries) > 1") == (False, True)
+
+
 def test_a_card_or_a_heap_that_fails_puts_it_off(vm):
     """Until the letter is old: then the log says why."""
     vm.exec("""
@@ -254,6 +292,37 @@ limits.NOTICE_HEAP = 1 << 28
 notices.put(Mailbox("alice", "", Index([])), 3)
 """)
     assert vm.eval("work()") == (1, [])
+
+
+@pytest.mark.parametrize("error", ["OSError(5)", "MemoryError()"])
+def test_a_letter_that_cannot_be_read_keeps_no_other_one_waiting(vm, error):
+    """And its reader is gone from the heap before anybody waits."""
+    vm.exec(f"""
+import sys
+from picopost.notices import queue
+loaded = []
+queue.unload = lambda name: loaded.append(name)
+sys.modules["picopost.notices.there"] = queue  # as errand's
+limits.NOTICE_RETRY = 1
+class Failing:
+    async def run(self, notices, entry):
+        sys.modules["picopost.notices.more"] = queue
+        if entry.uid == 1:
+            raise {error}
+        return True
+queue.load = lambda name: Failing()
+pause = asyncio.sleep_ms
+def slept(milliseconds):
+    loaded.append(milliseconds)
+    return pause(milliseconds)
+asyncio.sleep_ms = slept
+notices = Notices(Office([{{"led": True}}]), None, Led())
+for uid in (1, 2):
+    notices.put(Mailbox("alice", "", Index([])), uid)
+asyncio.run(notices._work(list(notices._queue)))
+""")
+    assert vm.eval("[entry.uid for entry in notices._queue]") == [1]
+    assert vm.eval("loaded") == ["picopost.notices.more", 1]
 
 
 def test_an_error_that_nobody_foresaw_is_one_letters(vm):

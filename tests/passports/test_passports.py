@@ -231,6 +231,51 @@ for _ in steps:
     assert sorted(one["letters"] for one in passports(vm).values()) == [1, 1, 2]
 
 
+def test_one_who_gives_up_in_the_midst_leaves_it_to_the_next(vm):
+    """`status` at the console, ended by "q"; or the heap is full for a moment."""
+    vm.exec("""begin()
+async def give_up(error):
+    pauses = 0
+    pause = v.office.pause
+    async def impatient():
+        nonlocal pauses
+        pauses += 1
+        if pauses == 3:
+            raise error
+        await pause()
+    v.office.pause = impatient
+    try:
+        await show.show(v.office, None)
+    except BaseException as ended:
+        assert ended is error
+    finally:
+        v.office.pause = pause
+from picopost.passports import show
+for error in asyncio.CancelledError(), MemoryError():
+    session('192.168.1.20', b'cam-3')
+    asyncio.run(give_up(error))
+    enter()
+""")
+    assert device(vm)["letters"] == 2
+
+
+def test_a_heap_without_room_for_the_log_ends_nothing(vm):
+    vm.exec("""begin()
+session('192.168.1.20', b'cam-3')
+def full(*_, **fields):
+    raise MemoryError
+log, load = event_log.log, visits.load
+event_log.log = visits.load = full
+try:
+    enter()
+finally:
+    event_log.log, visits.load = log, load
+session('192.168.1.20', b'cam-3')
+enter()
+""")
+    assert device(vm)["letters"] == 1
+
+
 def test_a_card_that_is_changed_while_they_are_entered(vm):
     vm.exec("""begin()
 from picopost.passports import table
@@ -298,6 +343,25 @@ enter()
     assert {peer for peer, _ in passports(vm)} == found
     vm.exec("session('10.0.1.3', b'newer'); enter()")
     assert {peer for peer, _ in passports(vm)} == found - {"10.0.0.0"} | {"10.0.1.3"}
+
+
+def test_an_address_with_ever_new_names_displaces_only_itself(vm):
+    """A container's name is another at each start; a stranger's too."""
+    vm.exec("""begin()
+session('192.168.1.20', b'cam-3')
+enter()
+for n in range(40):
+    session('10.0.0.1', b'box%d' % n, 1, reply='AUTH_WRONG')
+    serve(10)
+    enter()
+for n in range(2):
+    session('10.0.0.1', b'scan%d' % n, 0, reply='AUTH_WRONG')
+    enter()
+""")
+    found = passports(vm)
+    assert CAMERA in found
+    names = {int(helo[3:]) for peer, helo in found if peer == "10.0.0.1"}
+    assert names == set(range(40 - vm.eval("limits.PASSPORTS_PER_ADDRESS"), 40))
 
 
 # --- power cuts -------------------------------------------------------------------------------

@@ -39,9 +39,10 @@ async def answer(out, words, parts):
         if not tries:
             return "[IN-USE] a mail program has this mailbox, or old mail is being thrown away"
         await asyncio.sleep_ms(limits.MAILBOX_RETRY)
-    drop = Maildrop(mailbox)
+    drop = None
     deleted = 0
     try:
+        drop = Maildrop(mailbox)
         await drop.open(office.pause)
         if not words or "-" in words[0]:
             return await _list(out, office, drop, words)
@@ -61,8 +62,9 @@ async def answer(out, words, parts):
         event_log.log("deleted", service="console", mailbox=name, messages=deleted)
         await out.text("deleted")
     finally:
-        drop.close()
         mailbox.in_use = False
+        if drop:
+            drop.close()
         if deleted:
             office.sweep(mailbox)
 

@@ -148,15 +148,16 @@ async def _read(out, office):
     await out.event("status", **fields)
     if fields["state"] != "ok":
         return fields["why"]
-    card = office.volume.card
+    volume = office.volume  # what comes in its place may be smaller
+    card = volume.card
     healed = card.retries
     buffer = bytearray(4096)  # eight blocks
     pieces = limits.CONSOLE_BLOCKS // 8
     spent = 0
     for piece in range(pieces):
-        await office.ready()
+        await volume.wait_ready()
         began = time.ticks_us()
-        office.volume.read(card.blocks // pieces * piece, buffer)
+        volume.read(card.blocks // pieces * piece, buffer)
         spent += time.ticks_diff(time.ticks_us(), began)
         await out.wait()
     await out.event("status", part="card_read", octets=pieces * 4096,

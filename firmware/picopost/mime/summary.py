@@ -15,8 +15,8 @@ class Summary:
     date         as dates.parse, or None
     text         str: the first line of the first text/plain that has one, else of a text/html; at
                  most limits.MIME_TEXT characters
-    attachments  [(filename, content type, octets)]: str, str, and the size without its transfer
-                 encoding; limits.MIME_ATTACHMENTS at most
+    attachments  [(filename, content type, octets)]: str, str, at most limits.MIME_TEXT characters,
+                 and the size without its transfer encoding; limits.MIME_ATTACHMENTS at most
     more         how many attachments there are beside these
     text_is_html  where `text` is from
     """
@@ -135,8 +135,9 @@ class _Part:
                 summary.text_is_html = self._line.is_html
         elif self._content.is_attachment(self._type):
             if len(summary.attachments) < limits.MIME_ATTACHMENTS:
-                summary.attachments.append(
-                    (self._content.name, charsets.decode(self._type, "us-ascii"), self._octets))
+                most = limits.MIME_TEXT
+                summary.attachments.append((self._content.name[:most], charsets.decode(
+                    self._type[:most], "us-ascii"), self._octets))
             else:
                 summary.more += 1
 

@@ -72,6 +72,7 @@ class _Datagrams:
         self._asked = None  # xid and type of the message that waits for its answer
         self._extending = False
         self.src_port = 0
+        self.heard = False  # a datagram in this step
         self.attempts = 0  # of this message
         self.deadline = 0  # time.ticks_ms when its answer is overdue
 
@@ -116,12 +117,14 @@ class _Datagrams:
 
     def socket_available(self, number, sock_type):
         # An extension that nobody answers ends as if an empty message had come: the package
-        # goes back to the lease that it has.
-        if not (self.arrived() or self._extending and self.overdue()):
+        # goes back to the lease that it has. One datagram a step, or who sends them without end
+        # would have the loop, and the watchdog the board.
+        if self.heard or not (self.arrived() or self._extending and self.overdue()):
             raise _Pending
         return _LONGEST
 
     def read_udp(self, number, limit):
+        self.heard = True
         data = self._chip.receive_datagram(number, _LONGEST)
         if data is None or len(data) < _SHORTEST:
             return 0, b""
@@ -182,6 +185,7 @@ class Lease:
             if self.calm:
                 self._next = time.ticks_add(time.ticks_ms(), limits.DHCP_PAUSE)
             return False
+        datagrams.heard = False
         try:
             self._bound = False
             self._bound = self._client.request_dhcp_lease()
@@ -204,6 +208,10 @@ class Lease:
     def busy(self):
         """A message of its own is under way."""
         return self._datagrams.waiting()
+
+    def has_heard(self):
+        """The last step had a datagram, behind which there may be others."""
+        return self._datagrams.heard
 
     def verify(self):
         """Ask for the same lease again, by broadcast: the cable may lead elsewhere now. Where that

@@ -208,6 +208,7 @@ class Link:
                     answer, sender = asked.recvfrom(limits.MAX_DATAGRAM)
                     if _dotted(sender) == address:
                         return answer
+                    await asyncio.sleep_ms(0)  # who sends many keeps nobody else waiting
                 except OSError as error:
                     if error.errno not in (errno.EAGAIN, errno.ETIMEDOUT):
                         raise
@@ -275,21 +276,25 @@ class Link:
         """For ever: bring the interface up again when the network is lost, and follow its address,
         which a router may change at any time.
         """
+        told = self.address
         while True:
             await asyncio.sleep_ms(limits.LINK_RETRY)
-            before = self.address
-            up = self._interface.isconnected()
-            if up:
-                self.address = self._interface.ifconfig()[0]
-            else:
-                event_log.log("link_down")
-                self._lost = time.ticks_ms()
-                while not await self._is_up_again():
-                    await asyncio.sleep_ms(limits.LINK_RETRY)
-            if not up or self.address != before:
-                event_log.log("link_up", address=self.address)
-            if self.moved and self.address != before:
-                self.moved(self.address)
+            try:
+                up = self._interface.isconnected()
+                if up:
+                    self.address = self._interface.ifconfig()[0]
+                else:
+                    event_log.log("link_down")
+                    self._lost = time.ticks_ms()
+                    while not await self._is_up_again():
+                        await asyncio.sleep_ms(limits.LINK_RETRY)
+                if not up or self.address != told:
+                    event_log.log("link_up", address=self.address)
+                if self.moved and self.address != told:
+                    self.moved(self.address)
+                told = self.address
+            except MemoryError:
+                pass  # once more, in a moment
 
     async def _is_up_again(self):
         try:

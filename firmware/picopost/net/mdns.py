@@ -158,25 +158,27 @@ class Responder:
         return 0 <= time.ticks_diff(time.ticks_ms(), self._said) < limits.MDNS_PAUSE
 
     def step(self, addresses):
-        """Do what is due. The socket is free, or ours; `addresses`: as W5500.configure has them.
-        OSError where the chip takes no command.
+        """Do what is due; True: there was a message, and there may be another. The socket is free,
+        or ours; `addresses`: as W5500.configure has them. OSError where the chip takes no command.
         """
         chip, number = self._chip, self._number
         registers = chip.look(number)
         if not self._member or not chip.in_group():
-            if (registers.tx_read != registers.tx_write
-                    and time.ticks_diff(self._patience, time.ticks_ms()) > 0):
-                return  # an answer to one alone: the chip looks for its hardware address
+            # More is so long ago that the ticks have gone round.
+            if (registers.tx_read != registers.tx_write and 0 < time.ticks_diff(
+                    self._patience, time.ticks_ms()) <= limits.MDNS_ARP):
+                return False  # an answer to one alone: the chip looks for its hardware address
             chip.join(number, GROUP, PORT)
             self._member = True
         elif registers.rx_size:
             message = chip.receive_datagram(number, limits.MDNS_MESSAGE)
-            if message:
+            if message is not None:
                 self._hear(message, addresses)
-                return
+                return True
         if self._left and not self._has_just_said():
             self._left -= 1
             self._say(self.name.announcement(addresses[14:]))
+        return False
 
     def _hear(self, message, addresses):
         sender = self._chip.sender

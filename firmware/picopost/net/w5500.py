@@ -370,7 +370,7 @@ class W5500:
     def receive_datagram(self, number, limit):
         """The next datagram, cut to `limit` octets; None when there is none."""
         registers = self.look(number)
-        if registers.status != UDP or registers.rx_size <= _DATAGRAM_HEADER:
+        if registers.status != UDP or registers.rx_size < _DATAGRAM_HEADER:
             return None
         pointer = registers.rx_read
         head = bytearray(_DATAGRAM_HEADER)

@@ -12,6 +12,7 @@ one socket after the other whatever SIR says, so that no state of the chip lasts
 
 import asyncio
 import errno
+import os
 import time
 
 import machine
@@ -189,18 +190,28 @@ class Link:
         return w5500.dotted(self._dns)
 
     async def exchange(self, address, port, message, timeout):
-        """Send a datagram to an address (text) and port; what comes back within `timeout` ms, or
-        None. OSError when it cannot be sent. The socket is DHCP's, which has to wait meanwhile.
+        """Send a datagram to an address (text) and port; what comes back from there within
+        `timeout` ms, or None. OSError when it cannot be sent. The socket is DHCP's, which has to
+        wait meanwhile.
         """
         chip = self.chip
         lease = self._lease
         if not await self._until(lambda: not (self._asking or lease and lease.busy()), timeout):
             return None
+        answer = None
+        sender = _octets(address) + bytes((port >> 8, port & 0xFF))
+
+        def answered():
+            nonlocal answer
+            answer = chip.receive_datagram(_DATAGRAMS, limits.MAX_DATAGRAM)
+            return answer is not None and chip.sender == sender
+
         self._asking = True
         try:
-            chip.send_datagram(_DATAGRAMS, port, _octets(address), port, message)
-            answered = await self._until(lambda: chip.look(_DATAGRAMS).rx_size, timeout)
-            return chip.receive_datagram(_DATAGRAMS, limits.MAX_DATAGRAM) if answered else None
+            # From a port that nobody knows beforehand (RFC 5452 9.2).
+            own = _FIRST_DYNAMIC | int.from_bytes(os.urandom(2), "big") & _DYNAMIC
+            chip.send_datagram(_DATAGRAMS, own, sender[:4], port, message)
+            return answer if await self._until(answered, timeout) else None
         finally:
             self._asking = False
             chip.close(_DATAGRAMS)
@@ -313,11 +324,15 @@ class Link:
 
     def _tend_datagrams(self):
         lease, responder = self._lease, self._responder
-        if lease and not lease.step():
-            self._falls_back()
+        if lease:
+            if not lease.step():
+                self._falls_back()
+            if lease.busy() and lease.has_heard():
+                self.room_wanted |= 1 << _DATAGRAMS
         if responder and self.address and not (lease and lease.busy()):
             taken = responder.name.taken
-            responder.step(self._addresses)
+            if responder.step(self._addresses):
+                self.room_wanted |= 1 << _DATAGRAMS  # another one may be there, without news of it
             if responder.name.taken and not taken:
                 self._tell_of_rival()
 
@@ -330,22 +345,28 @@ class Link:
         number = self._patrolled
         self._patrolled = (number + 1) % w5500.SOCKETS
         if number == _DATAGRAMS:
-            if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
-                self.chip.configure(self._addresses)
-            if self._line and self.chip.news() and self._line():
-                self._line = None  # it does not say what SIR says: no wire, whatever the board says
-            cable = self.chip.link()
-            if cable != self._cable:
-                self._cable = cable
-                if cable:
-                    event_log.log("link_up", address=self.address)
-                else:
-                    event_log.log("link_down")
-                if cable and self._lease:
-                    self._lease.verify()
-                if cable and self._responder:
-                    self._responder.announce()
+            try:
+                self._look_at_chip()
+            except (OSError, MemoryError):
+                pass  # it takes no command, or the log has no room: in the next round
         self._look(number)
+
+    def _look_at_chip(self):
+        if self.chip.addresses() != self._addresses:  # it was reset, by its supply or ESD
+            self.chip.configure(self._addresses)
+        if self._line and self.chip.news() and self._line():
+            self._line = None  # it does not say what SIR says: no wire, whatever the board says
+        cable = self.chip.link()
+        if cable != self._cable:
+            if cable and self._lease:
+                self._lease.verify()
+            if cable and self._responder:
+                self._responder.announce()
+            self._cable = cable
+            if cable:
+                event_log.log("link_up", address=self.address)
+            else:
+                event_log.log("link_down")
 
     # --- listeners and sessions -------------------------------------------------------------
 

@@ -108,13 +108,19 @@ class Notices:
                 self._news.clear()
                 await self._news.wait()
             await asyncio.sleep_ms(limits.NOTICE_PAUSE)
-            if self._dropped:
-                event_log.log("notices_dropped", letters=self._dropped, why="more letters came than"
-                              " notices could be sent")
-                self._dropped = 0
-            due = [entry for entry in self._queue if self._is_due(entry)]
-            if due:
-                await self._work(due)
+            try:
+                await self._look()
+            except MemoryError:  # not even for a line in the log: mail goes on
+                await asyncio.sleep_ms(limits.NOTICE_RETRY)
+
+    async def _look(self):
+        if self._dropped:
+            event_log.log("notices_dropped", letters=self._dropped, why="more letters came than"
+                          " notices could be sent")
+            self._dropped = 0
+        due = [entry for entry in self._queue if self._is_due(entry)]
+        if due:
+            await self._work(due)
 
     def _is_due(self, entry):
         return entry.wanted is None or self._is_old(entry) or any([
@@ -127,31 +133,44 @@ class Notices:
     def may_try(self, target):
         """Whether its server is not known to be down."""
         failure = self._failures.get(target.server)
-        return not failure or time.ticks_diff(failure[1], time.ticks_ms()) <= 0
+        # More is so long ago that the ticks have gone round.
+        return not failure or not (0 < time.ticks_diff(failure[1], time.ticks_ms())
+                                   <= limits.NOTICE_MAX_RETRY)
 
     async def _work(self, due):
         before = list(sys.modules)
+        failed = False
         try:
             gc.collect()
             if gc.mem_free() < limits.HEAP_SCALE * limits.NOTICE_HEAP:
                 raise MemoryError("the heap has no room for it now")
             errand = load(_ERRAND)
             for entry in due:
-                if entry in self._queue and await self._run(errand, entry):
-                    if entry in self._queue:
-                        self._queue.remove(entry)
-        except (OSError, MemoryError) as error:  # of the card, or of the heap: mail goes first
-            for entry in due:
-                if entry in self._queue and self._is_old(entry):
-                    self._queue.remove(entry)
-                    self._gave_up(entry.mailbox, "", str(error), "see what the log says of the "
-                                  "card and of sessions")
-            await asyncio.sleep_ms(limits.NOTICE_RETRY)
+                try:
+                    if entry in self._queue and await self._run(errand, entry):
+                        if entry in self._queue:
+                            self._queue.remove(entry)
+                except (OSError, MemoryError) as error:  # of the card, or of what this one takes
+                    failed = True
+                    self._put_off((entry,), error)
+        except MemoryError as error:  # mail goes first
+            failed = True
+            self._put_off(due, error)
         finally:
             for name in list(sys.modules):
                 if name not in before and not name.endswith(_NATIVE) and (
                         name == _DNS or name.startswith(_HERE) or name.startswith(_MIME)):
                     unload(name)
+        if failed:
+            await asyncio.sleep_ms(limits.NOTICE_RETRY)
+
+    def _put_off(self, entries, error):
+        """Until they are old."""
+        for entry in entries:
+            if entry in self._queue and self._is_old(entry):
+                self._queue.remove(entry)
+                self._gave_up(entry.mailbox, "", str(error), "see what the log says of the "
+                              "card and of sessions")
 
     async def _run(self, errand, entry):
         try:

@@ -14,8 +14,7 @@ async def show(office, say):
     visits = office.visits
     if visits is None:
         return 0
-    for _ in table.enter(visits, office.volume):
-        await office.pause()
+    await table.enter_all(visits, office)
     stamps = []
     for slot, passport in table.passports(visits):
         if passport:

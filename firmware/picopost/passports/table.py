@@ -10,7 +10,7 @@ import struct
 
 from micropython import const
 
-from picopost import event_log
+from picopost import event_log, limits
 from picopost.passports import record, visits
 from picopost.store.segment import ENOENT
 
@@ -88,6 +88,16 @@ def enter(of, volume):
         of.entering = False
 
 
+async def enter_all(of, office):
+    """`enter`, with others running in between. Whatever ends it, the next one may begin."""
+    steps = enter(of, office.volume)
+    try:
+        for _ in steps:
+            await office.pause()
+    finally:
+        steps.close()  # cancelled: MicroPython does not do it where a generator is given up
+
+
 def _enter(of, file, volume):
     while of.used:
         visit = struct.unpack_from(visits.FORMAT, of.noted)
@@ -110,10 +120,11 @@ def _enter(of, file, volume):
 def _slot(of, address, helo, letters):
     """Generator: (slot, whether its passport is this device's) for a visit, or None: no room for
     who has brought no letter. Who has brought none gives way first, then who has been silent for
-    longest.
+    longest; where an address has as many as it may have, one of its own.
     """
     best = None
     found = None
+    own = own_slot = own_best = 0
     for slot, passport in passports(of):
         if slot * record.SIZE % _SECTOR == 0:
             yield
@@ -129,6 +140,12 @@ def _slot(of, address, helo, letters):
             found = (slot, fit > 0)
         if fit == 3:
             break
+        if passport and passport.address == address:
+            own += 1
+            if own == 1 or rank > own_best:
+                own_best, own_slot = rank, slot
+    if found and not found[1] and own >= limits.PASSPORTS_PER_ADDRESS:
+        best, found = own_best, (own_slot, False)
     if best is None or best[0] == 1 and not letters:
         return None
     return found

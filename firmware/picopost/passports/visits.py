@@ -142,14 +142,14 @@ class Visits:
         self._entered = self.served
         self._put_off = 0
         try:
-            for _ in load("picopost.passports.table").enter(self, office.volume):
-                await office.pause()
-            if self.alarm:
-                await load("picopost.passports.silence").look(self, office)
+            try:
+                await load("picopost.passports.table").enter_all(self, office)
+                if self.alarm:
+                    await load("picopost.passports.silence").look(self, office)
+            finally:
+                unload_all()
         except (OSError, MemoryError) as error:
             self._failed(error, office.volume)
-        finally:
-            unload_all()
 
     def open(self, volume):
         """The volume has been mounted. Raises OSError when the card fails."""
@@ -182,7 +182,10 @@ class Visits:
     def _failed(self, error, volume):
         self.used = 0
         if not volume.failure:  # that is told of by others
-            event_log.log("passports_failed", error=str(error))
+            try:
+                event_log.log("passports_failed", error=str(error))
+            except MemoryError:
+                pass  # who looks after the card goes on
 
 
 def unload_all():
