@@ -41,9 +41,13 @@ class Service:
         return self.name in ("smtps", "pop3s")
 
     @property
-    def other(self) -> bool:
-        """Somebody answers, and not that he serves other networks."""
-        return self.why.startswith(("it says", "TLS fails")) and "your network" not in self.why
+    def advice(self) -> str:
+        """What to do about `why`."""
+        if self.no_room:
+            return _WHY_NO_ROOM
+        if self.why.startswith(("it says", "TLS fails")) and "your network" not in self.why:
+            return _WHY_OTHER
+        return _WHY_SILENT
 
 
 def ask(name: str, host: str, port: int) -> Service:
@@ -134,6 +138,10 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
     where nobody could ask it.
     """
     findings = []
+    if len(found) > 1 and found[0].why and len({each.why for each in found}) == 1:
+        ports = ", ".join(str(each.port) for each in found)
+        return [Finding("services", PROBLEM, f"{host}, at each of its ports ({ports}): "
+                        f"{found[0].why}", found[0].advice)]
     for each in found:
         where = f"{each.name} at {host} port {each.port}"
         if not each.why:
@@ -143,9 +151,7 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
             findings.append(Finding("services", NOTE, f"{where}: {each.why}",
                                     "it has no TLS; what is to be done about that stands there"))
         else:
-            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}",
-                                    _WHY_NO_ROOM if each.no_room else
-                                    _WHY_OTHER if each.other else _WHY_SILENT))
+            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}", each.advice))
         if each.starttls_fails:
             findings.append(Finding("TLS", PROBLEM, f"{where}: STARTTLS fails: "
                                     f"{each.starttls_fails}",

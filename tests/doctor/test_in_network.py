@@ -127,6 +127,16 @@ def test_what_the_advice_is_about():
         assert finding.level == PROBLEM and word in finding.advice, finding
 
 
+def test_nobody_at_any_port():
+    """That is one trouble; and with another one each has its own line."""
+    services = [in_network.Service(name, port, "no answer")
+                for name, port in in_network.PORTS.items()]
+    [finding] = in_network.judge("h", services, None)
+    assert "25, 110, 465, 587, 995" in finding.text and "`networks`" in finding.advice
+    services[0].why = ""
+    assert len(of(in_network.judge("h", services, None), "services", PROBLEM)) == 4
+
+
 def test_starttls_that_breaks_off():
     """Without TLS it goes on serving: one trouble, not two."""
     with server(b"220 x ESMTP", b"250-x\r\n250 STARTTLS", b"220 go on", b"junk") as port:
