@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import poplib
+import select
 import smtplib
 import socket
 import ssl
@@ -16,6 +17,7 @@ from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
+_GREETING = 4  # s for one: with `early_talkers` it comes after 2
 _NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6762 5.2)
 HELO = "doctor"  # what we call ourselves
 # As the appliance comes.
@@ -33,12 +35,13 @@ class Service:
     starttls: bool = False
     starttls_fails: str = ""
     login_in_clear: bool = False
+    silent: bool = False  # until TLS begins
     certificate: bytes = b""  # DER
 
     @property
     def in_tls(self) -> bool:
         """From the first octet."""
-        return self.name in ("smtps", "pop3s")
+        return self.name in ("smtps", "pop3s") or self.silent
 
     @property
     def advice(self) -> str:
@@ -57,6 +60,8 @@ def ask(name: str, host: str, port: int) -> Service:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # the certificate is looked at below
     try:
+        # What another port than those is for a name does not tell.
+        found.silent = name not in PORTS and not _greets(host, port)
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
     except ssl.SSLError as error:
         # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
@@ -70,6 +75,11 @@ def ask(name: str, host: str, port: int) -> Service:
     except (OSError, EOFError, OverflowError, smtplib.SMTPException, poplib.error_proto) as error:
         found.why = _said(error)
     return found
+
+
+def _greets(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), _PATIENCE) as connection:
+        return bool(select.select([connection], [], [], _GREETING)[0])
 
 
 def _said(error: Exception) -> str:

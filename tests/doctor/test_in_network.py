@@ -50,6 +50,22 @@ def test_no_login_in_the_clear(tmp_path):
     assert not of(in_network.judge("127.0.0.1", services, None), "TLS", NOTE)
 
 
+def test_ports_of_ones_own(tmp_path):
+    """Which of them are in TLS their names do not tell."""
+    settings = {"listeners": {"2025": {}, "2465": {"tls": True}},
+                "pop3_listeners": {"110": {}, "2995": {"tls": True}}}
+    with Appliance(tmp_path / "card.img", settings=settings) as running:
+        services = found(running)
+    assert {each.name: (each.why, each.in_tls) for each in services} == {
+        "smtp2025": ("", False), "smtp2465": ("", True), "pop3": ("", False),
+        "pop3_2995": ("", True)}
+    assert servers(autoconfig.xml("post", "h", services)) == [
+        ("incomingServer", "pop3", "h", str(running.offset + 2995), "SSL"),
+        ("incomingServer", "pop3", "h", str(running.offset + 110), "STARTTLS"),
+        ("outgoingServer", "smtp", "h", str(running.offset + 2465), "SSL"),
+        ("outgoingServer", "smtp", "h", str(running.offset + 2025), "STARTTLS")]
+
+
 def test_a_certificate_that_is_not_the_boards(appliance):
     findings = in_network.judge("127.0.0.1", found(appliance), "00" * 32)
     [finding] = [each for each in findings if each.part == "TLS" and each.level != NOTE]
@@ -211,7 +227,9 @@ def servers(text: str) -> list[tuple[str, ...]]:
 
 
 def test_autoconfig_prefers_what_is_in_tls():
-    text = autoconfig.xml("post", "post.local", in_network.PORTS, ["smtp", "pop3", "submission"])
+    text = autoconfig.xml("post", "post.local", [
+        in_network.Service(name, port, starttls=port in (25, 110, 587))
+        for name, port in in_network.PORTS.items()])
     assert text.startswith("<?xml")
     assert servers(text) == [
         ("incomingServer", "pop3", "post.local", "995", "SSL"),
@@ -226,7 +244,8 @@ def test_autoconfig_prefers_what_is_in_tls():
 
 
 def test_autoconfig_without_tls():
-    text = autoconfig.xml("a&b", "192.168.1.5", {"pop3": 110, "smtp": 25}, [])
+    text = autoconfig.xml("a&b", "192.168.1.5", [in_network.Service("pop3", 110),
+                                                 in_network.Service("smtp", 25)])
     assert servers(text) == [("incomingServer", "pop3", "192.168.1.5", "110", "plain"),
                              ("outgoingServer", "smtp", "192.168.1.5", "25", "plain")]
     assert ElementTree.fromstring(text).find("emailProvider").findtext("domain") == "a&b"
