@@ -12,6 +12,7 @@ from host_tools import events
 from host_tools.deploy.transfer import FAULT
 from host_tools.device.lines import PROMPT, lines
 from host_tools.device.prompt import Prompt
+from host_tools.doctor import in_network
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
@@ -68,7 +69,8 @@ def _greeting(service: str, host: str, port: int) -> str:
     while time.monotonic() < deadline:
         try:
             with socket.create_connection((host, port), _ANSWER) as connection:
-                if service in _IN_TLS:
+                if service in _IN_TLS or (service not in in_network.PORTS
+                                          and not in_network.greets(host, port)):
                     # Whose certificate it is was shown at its port; here it is to answer at all.
                     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                     context.check_hostname = False

@@ -137,7 +137,8 @@ def _firmware(told: Told, device: str) -> list[Finding]:
         return [Finding("firmware", NOTE, "it does not say its version",
                         "`make deploy` brings the one that lies here")]
     return [Finding("firmware", NOTE, f"version {found}; here lies {here}",
-                    "`make deploy` brings that one, and leaves settings, accounts and mail")]
+                    "`make deploy` brings that one, with `UF2=` an image of it where the firmware "
+                    "is in the image (README); settings, accounts and mail stay")]
 
 
 def _card(told: Told, device: str) -> list[Finding]:

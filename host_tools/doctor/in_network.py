@@ -61,7 +61,7 @@ def ask(name: str, host: str, port: int) -> Service:
     context.verify_mode = ssl.CERT_NONE  # the certificate is looked at below
     try:
         # What another port than those is for a name does not tell.
-        found.silent = name not in PORTS and not _greets(host, port)
+        found.silent = name not in PORTS and not greets(host, port)
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
     except ssl.SSLError as error:
         # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
@@ -77,7 +77,8 @@ def ask(name: str, host: str, port: int) -> Service:
     return found
 
 
-def _greets(host: str, port: int) -> bool:
+def greets(host: str, port: int) -> bool:
+    """Whether who listens there speaks first: it is not in TLS. Raises OSError."""
     with socket.create_connection((host, port), _PATIENCE) as connection:
         return bool(select.select([connection], [], [], _GREETING)[0])
 

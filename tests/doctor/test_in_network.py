@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from host_tools.deploy.services import greetings
 from host_tools.doctor import autoconfig, in_network
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 from tests.support.appliance import Appliance
@@ -56,6 +57,8 @@ def test_ports_of_ones_own(tmp_path):
                 "pop3_listeners": {"110": {}, "2995": {"tls": True}}}
     with Appliance(tmp_path / "card.img", settings=settings) as running:
         services = found(running)
+        greeted = greetings({each.name: each.port for each in services}, "127.0.0.1")  # `deploy`
+    assert all(words.startswith(("220 ", "+OK ")) for _, words in greeted.values())
     assert {each.name: (each.why, each.in_tls) for each in services} == {
         "smtp2025": ("", False), "smtp2465": ("", True), "pop3": ("", False),
         "pop3_2995": ("", True)}
