@@ -98,7 +98,7 @@ def _at_port(port: Port, findings: list[Finding]) -> Told:
         findings += at_port.at_prompt(port.device)
         return Told()
     except UserError as error:
-        findings.append(Finding("board", PROBLEM, str(error), "plug it in again, and look again"))
+        findings.append(Finding("board", PROBLEM, str(error), at_port.AGAIN))
         return Told()
     findings += at_port.judge(told, port.device)
     return told

@@ -18,6 +18,8 @@ from host_tools.errors import UserError
 _CLOCK_OFF = 60  # s that its clock may differ from this computer's
 _WEAK = -75  # dBm: below it Wi-Fi begins to lose packets
 _LITTLE = 10 << 20  # octets free on the card, of which 1 MB is kept
+AGAIN = ("close other programs that have its port, and look again in a minute; if it comes back, "
+         "plug it in again")
 _MORE_HEAP = "an image with the firmware in it (README) leaves more"
 _FIRST_USER = "me"  # whom a board without accounts makes (firmware/picopost/enrolment.py)
 _LINKS = {"wifi": "Wi-Fi", "wiznet": "Ethernet", "wiznet5k": "Ethernet"}
@@ -69,6 +71,13 @@ def ask_all(device: str) -> Told:
                     "board", PROBLEM, f"`{command}` at its console: {error}",
                     _MORE_HEAP if "the heap" in str(error) else
                     "report it with what `make logs` shows"))
+        except ask.AtPrompt:
+            raise
+        except UserError as error:
+            if not told.parts:
+                raise
+            told.findings.append(Finding("board", PROBLEM, str(error), AGAIN))
+            break
     return told
 
 
