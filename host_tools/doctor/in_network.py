@@ -63,6 +63,8 @@ def ask(name: str, host: str, port: int) -> Service:
         # What another port than those is for a name does not tell.
         found.silent = name not in PORTS and not greets(host, port)
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
+    except ssl.SSLEOFError as error:
+        found.why = _said(error)
     except ssl.SSLError as error:
         # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
         found.no_room = error.reason == "TLSV1_ALERT_INTERNAL_ERROR"
@@ -83,9 +85,14 @@ def greets(host: str, port: int) -> bool:
         return bool(select.select([connection], [], [], _GREETING)[0])
 
 
+_HANGS_UP = (smtplib.SMTPServerDisconnected, ConnectionError, EOFError, ssl.SSLEOFError)
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPServerDisconnected) and "timed out" in str(error):
         return "no answer"
+    if isinstance(error, _HANGS_UP) or str(error) == "-ERR EOF":  # poplib's own words
+        return "it hangs up"
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
         return f"it says {error.smtp_code} " + (

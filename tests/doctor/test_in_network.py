@@ -108,6 +108,15 @@ def test_who_says_something_else(name):
     assert finding.level == PROBLEM and "400 no" in finding.text
 
 
+@pytest.mark.parametrize("name", ["smtp", "pop3", "smtps", "pop3s"])
+def test_who_hangs_up(name):
+    """However Python calls it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        asked = in_network.ask(name, "127.0.0.1", listener.getsockname()[1])
+    assert asked.why == "it hangs up"
+
+
 def test_who_does_not_listen_or_answer(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
