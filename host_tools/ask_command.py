@@ -57,7 +57,7 @@ def log(options: argparse.Namespace) -> int:
     """The last events; raises UserError."""
     for line in ask.answers(choice.port(options).device, "log"):
         event = isinstance(line, str) and events.parse(line)
-        print(printable(events.shown(event) if event else str(line)), flush=True)
+        print(printable(events.shown(event, kept=True) if event else str(line)), flush=True)
     return 0
 
 

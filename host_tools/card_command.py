@@ -173,7 +173,7 @@ def _devices(options: argparse.Namespace) -> int:
     elif passports:
         print("\n".join(devices.lines(passports)))
     else:
-        print("no devices: the setting passports has the appliance learn of them")
+        print("no devices: none has written yet, or the setting passports is false")
     return 0
 
 

@@ -140,7 +140,7 @@ def _in_image(prompt: Prompt) -> bool:
     if found and found != firmware_build.stamp():
         raise UserError(f"{prompt.device}: its image has another version of the firmware in it "
                         f"({found}, here is {firmware_build.stamp()}): build one from this source "
-                        "(README, \"Boards\"), or deploy from that one's")
+                        "(README, \"An image with the firmware in it\"), or deploy from that one's")
     return bool(found)
 
 

@@ -47,11 +47,10 @@ def run(options: argparse.Namespace) -> int:
                  for name, number in sorted(ports.items(), key=lambda item: item[1])]
     hostname = _hostname(told, found)
     if options.autoconfig:
-        serving = {each.name: each.port for each in found if not each.why}
+        serving = [each for each in found if not each.why]
         if not serving:
             raise UserError("no service answers; without --autoconfig it says why")
-        print(autoconfig.xml(hostname or host, host, serving,
-                             [each.name for each in found if each.starttls]), end="")
+        print(autoconfig.xml(hostname or host, host, serving), end="")
         return 0
     findings += in_network.judge(host, found, told.fingerprint)
     if hostname and network.get("address"):
@@ -99,7 +98,7 @@ def _at_port(port: Port, findings: list[Finding]) -> Told:
         findings += at_port.at_prompt(port.device)
         return Told()
     except UserError as error:
-        findings.append(Finding("board", PROBLEM, str(error), "plug it in again, and look again"))
+        findings.append(Finding("board", PROBLEM, str(error), at_port.AGAIN))
         return Told()
     findings += at_port.judge(told, port.device)
     return told

@@ -38,9 +38,12 @@ def services(ready: dict) -> dict[str, int]:
             if isinstance(port, int) and name[:4] in ("smtp", "subm", "pop3")}
 
 
-def shown(event: dict) -> str:
-    """An event as a line for a person: the time of day, its name, its fields."""
-    stamp = time.strftime("%H:%M:%S", time.localtime(event["time"] or None))
+def shown(event: dict, kept: bool = False) -> str:
+    """An event as a line for a person: the time of day, its name, its fields. Where the board did
+    not know the time it is now's, of one that was `kept` none.
+    """
+    stamp = "--:--:--" if kept and not event["time"] else (
+        time.strftime("%H:%M:%S", time.localtime(event["time"] or None)))
     fields = "  ".join(f"{key}={value}" for key, value in event.items()
                        if key not in ("time", "event") and value != "")
     return f"{stamp}  {event['event']:<10} {fields}"

@@ -11,6 +11,7 @@ from host_tools import events, tls_identity
 from host_tools.device.flash_files import FAULT
 from host_tools.device.lines import PROMPT, lines
 from host_tools.device.prompt import Prompt
+from host_tools.doctor import in_network
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
@@ -62,7 +63,8 @@ def _greeting(service: str, host: str, port: int) -> str:
     while time.monotonic() < deadline:
         try:
             with socket.create_connection((host, port), _ANSWER) as connection:
-                if service in events.IN_TLS:
+                if service in events.IN_TLS or (service not in in_network.PORTS
+                                          and not in_network.greets(host, port)):
                     # Whose certificate it is was shown at its port; here it is to answer at all.
                     connection = tls_identity.unchecked().wrap_socket(connection)
                 line = connection.makefile("rb").readline(1000).decode(errors="replace").strip()

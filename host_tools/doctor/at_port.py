@@ -18,6 +18,8 @@ from host_tools.errors import UserError
 _CLOCK_OFF = 60  # s that its clock may differ from this computer's
 _WEAK = -75  # dBm: below it Wi-Fi begins to lose packets
 _LITTLE = 10 << 20  # octets free on the card, of which 1 MB is kept
+AGAIN = ("close other programs that have its port, and look again in a minute; if it comes back, "
+         "plug it in again")
 _MORE_HEAP = "an image with the firmware in it (README) leaves more"
 _FIRST_USER = "me"  # whom a board without accounts makes (firmware/picopost/enrolment.py)
 _LINKS = {"wifi": "Wi-Fi", "wiznet": "Ethernet", "wiznet5k": "Ethernet"}
@@ -69,6 +71,13 @@ def ask_all(device: str) -> Told:
                     "board", PROBLEM, f"`{command}` at its console: {error}",
                     _MORE_HEAP if "the heap" in str(error) else
                     "report it with what `make logs` shows"))
+        except ask.AtPrompt:
+            raise
+        except UserError as error:
+            if not told.parts:
+                raise
+            told.findings.append(Finding("board", PROBLEM, str(error), AGAIN))
+            break
     return told
 
 
@@ -137,7 +146,8 @@ def _firmware(told: Told, device: str) -> list[Finding]:
         return [Finding("firmware", NOTE, "it does not say its version",
                         "`make deploy` brings the one that lies here")]
     return [Finding("firmware", NOTE, f"version {found}; here lies {here}",
-                    "`make deploy` brings that one, and leaves settings, accounts and mail")]
+                    "`make deploy` brings that one, with `UF2=` an image of it where the firmware "
+                    "is in the image (README); settings, accounts and mail stay")]
 
 
 def _card(told: Told, device: str) -> list[Finding]:

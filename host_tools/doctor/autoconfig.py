@@ -8,37 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-# service: (kind of server, socketType); the better of two comes first, and is what is taken.
-_INCOMING = (("pop3s", "SSL"), ("pop3", "STARTTLS"))
-_OUTGOING = (("smtps", "SSL"), ("submission", "STARTTLS"), ("smtp", "STARTTLS"))
+from host_tools.doctor.in_network import Service
+
+_SOCKET_TYPES = ("SSL", "STARTTLS", "plain")  # the best first, which is what is taken
 
 
-def xml(hostname: str, server: str, ports: dict[str, int], starttls: Iterable[str]) -> str:
+def xml(hostname: str, server: str, services: Iterable[Service]) -> str:
     """For mail addresses at `hostname`: `server` is how the program reaches it, name or address;
-    `ports` by service; of those in `starttls` it is offered.
+    `services` are those that answer.
     """
-    starttls = set(starttls)
     config = ElementTree.Element("clientConfig", version="1.1")
     provider = ElementTree.SubElement(config, "emailProvider", id=hostname)
     domains = [hostname] if "." in hostname else [hostname, hostname + ".local"]
     for tag, text in (*(("domain", domain) for domain in domains),
                       ("displayName", f"picopost ({hostname})"), ("displayShortName", hostname)):
         ElementTree.SubElement(provider, tag).text = text
-    for tag, kind, services in (("incomingServer", "pop3", _INCOMING),
-                                ("outgoingServer", "smtp", _OUTGOING)):
-        for service, socket_type in services:
-            if service in ports:
-                if socket_type == "STARTTLS" and service not in starttls:
-                    socket_type = "plain"
-                _server(ElementTree.SubElement(provider, tag, type=kind), server, ports[service],
-                        socket_type)
+    services = sorted(services, key=lambda each: (
+        _SOCKET_TYPES.index(_socket_type(each)), each.name != "submission", each.port))
+    for tag, kind in (("incomingServer", "pop3"), ("outgoingServer", "smtp")):
+        for each in services:
+            if each.name.startswith("pop3") == (kind == "pop3"):
+                _server(ElementTree.SubElement(provider, tag, type=kind), server, each)
     ElementTree.indent(config)
     return ('<?xml version="1.0" encoding="UTF-8"?>\n'
             + ElementTree.tostring(config, encoding="unicode") + "\n")
 
 
-def _server(element: ElementTree.Element, server: str, port: int, socket_type: str) -> None:
-    for tag, text in (("hostname", server), ("port", str(port)), ("socketType", socket_type),
-                      ("username", "%EMAILLOCALPART%"),
+def _socket_type(service: Service) -> str:
+    return "SSL" if service.in_tls else "STARTTLS" if service.starttls else "plain"
+
+
+def _server(element: ElementTree.Element, server: str, service: Service) -> None:
+    for tag, text in (("hostname", server), ("port", str(service.port)),
+                      ("socketType", _socket_type(service)), ("username", "%EMAILLOCALPART%"),
                       ("authentication", "password-cleartext")):
         ElementTree.SubElement(element, tag).text = text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import poplib
+import select
 import smtplib
 import socket
 import ssl
@@ -17,6 +18,7 @@ from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
+_GREETING = 4  # s for one: with `early_talkers` it comes after 2
 _NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6762 5.2)
 HELO = "doctor"  # what we call ourselves
 # As the appliance comes.
@@ -34,17 +36,22 @@ class Service:
     starttls: bool = False
     starttls_fails: str = ""
     login_in_clear: bool = False
+    silent: bool = False  # until TLS begins
     certificate: bytes = b""  # DER
 
     @property
     def in_tls(self) -> bool:
         """From the first octet."""
-        return self.name in events.IN_TLS
+        return self.name in events.IN_TLS or self.silent
 
     @property
-    def other(self) -> bool:
-        """Somebody answers, and not that he serves other networks."""
-        return self.why.startswith(("it says", "TLS fails")) and "your network" not in self.why
+    def advice(self) -> str:
+        """What to do about `why`."""
+        if self.no_room:
+            return _WHY_NO_ROOM
+        if self.why.startswith(("it says", "TLS fails")) and "your network" not in self.why:
+            return _WHY_OTHER
+        return _WHY_SILENT
 
 
 def ask(name: str, host: str, port: int) -> Service:
@@ -52,7 +59,11 @@ def ask(name: str, host: str, port: int) -> Service:
     found = Service(name, port)
     context = tls_identity.unchecked()  # the certificate is looked at below
     try:
+        # What another port than those is for a name does not tell.
+        found.silent = name not in PORTS and not greets(host, port)
         (_ask_pop3 if name.startswith("pop3") else _ask_smtp)(found, host, context)
+    except ssl.SSLEOFError as error:
+        found.why = _said(error)
     except ssl.SSLError as error:
         # The alert of a server that has no room for it (firmware/picopost/net/identity.py).
         found.no_room = error.reason == "TLSV1_ALERT_INTERNAL_ERROR"
@@ -67,9 +78,20 @@ def ask(name: str, host: str, port: int) -> Service:
     return found
 
 
+def greets(host: str, port: int) -> bool:
+    """Whether who listens there speaks first: it is not in TLS. Raises OSError."""
+    with socket.create_connection((host, port), _PATIENCE) as connection:
+        return bool(select.select([connection], [], [], _GREETING)[0])
+
+
+_HANGS_UP = (smtplib.SMTPServerDisconnected, ConnectionError, EOFError, ssl.SSLEOFError)
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPServerDisconnected) and "timed out" in str(error):
         return "no answer"
+    if isinstance(error, _HANGS_UP) or str(error) == "-ERR EOF":  # poplib's own words
+        return "it hangs up"
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
         return f"it says {error.smtp_code} " + (
@@ -133,6 +155,10 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
     where nobody could ask it.
     """
     findings = []
+    if len(found) > 1 and found[0].why and len({each.why for each in found}) == 1:
+        ports = ", ".join(str(each.port) for each in found)
+        return [Finding("services", PROBLEM, f"{host}, at each of its ports ({ports}): "
+                        f"{found[0].why}", found[0].advice)]
     for each in found:
         where = f"{each.name} at {host} port {each.port}"
         if not each.why:
@@ -142,9 +168,7 @@ def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Find
             findings.append(Finding("services", NOTE, f"{where}: {each.why}",
                                     "it has no TLS; what is to be done about that stands there"))
         else:
-            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}",
-                                    _WHY_NO_ROOM if each.no_room else
-                                    _WHY_OTHER if each.other else _WHY_SILENT))
+            findings.append(Finding("services", PROBLEM, f"{where}: {each.why}", each.advice))
         if each.starttls_fails:
             findings.append(Finding("TLS", PROBLEM, f"{where}: STARTTLS fails: "
                                     f"{each.starttls_fails}",

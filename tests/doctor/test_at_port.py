@@ -2,10 +2,13 @@
 
 import time
 
+import pytest
+
 from host_tools import accounts
 from host_tools.doctor import at_port, complaints
 from host_tools.doctor.at_port import Told
 from host_tools.doctor.finding import NOTE, OK, PROBLEM
+from host_tools.errors import UserError
 
 CARD = {"part": "card", "state": "ok", "type": "SDHC", "octets": 8 << 30, "free": 4 << 30,
         "errors": 0, "healed": 0}
@@ -47,6 +50,22 @@ def test_a_part_that_says_little():
                  {"part": "mailbox", "mailbox": "me", "why": "closed"},
                  {"part": "time", "set": "no", "now": 0}, {"part": "of tomorrow"}):
         judged(part)
+
+
+def test_an_answer_that_is_cut(monkeypatch):
+    """What was said until then counts; where nothing was, there is no board to tell of."""
+    def answers(device, command):
+        if command == "status":
+            yield {"event": "status", **CARD}
+        raise UserError(f"{device}: the board says no more; part of the answer is missing")
+
+    monkeypatch.setattr(at_port.ask, "answers", answers)
+    found = at_port.ask_all("/dev/ttyACM0")
+    assert found.part("card")["state"] == "ok"
+    assert [each.level for each in found.findings] == [PROBLEM]
+    monkeypatch.setattr(at_port.ask, "answers", lambda device, command: answers(device, "log"))
+    with pytest.raises(UserError):
+        at_port.ask_all("/dev/ttyACM0")
 
 
 # --- card

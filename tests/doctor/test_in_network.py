@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from host_tools.deploy.services import greetings
 from host_tools.doctor import autoconfig, in_network
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
 from tests.support.appliance import Appliance
@@ -48,6 +49,24 @@ def test_no_login_in_the_clear(tmp_path):
         services = found(running)
     assert not any(each.login_in_clear for each in services)
     assert not of(in_network.judge("127.0.0.1", services, None), "TLS", NOTE)
+
+
+def test_ports_of_ones_own(tmp_path):
+    """Which of them are in TLS their names do not tell."""
+    settings = {"listeners": {"2025": {}, "2465": {"tls": True}},
+                "pop3_listeners": {"110": {}, "2995": {"tls": True}}}
+    with Appliance(tmp_path / "card.img", settings=settings) as running:
+        services = found(running)
+        greeted = greetings({each.name: each.port for each in services}, "127.0.0.1")  # `deploy`
+    assert all(words.startswith(("220 ", "+OK ")) for _, words in greeted.values())
+    assert {each.name: (each.why, each.in_tls) for each in services} == {
+        "smtp2025": ("", False), "smtp2465": ("", True), "pop3": ("", False),
+        "pop3_2995": ("", True)}
+    assert servers(autoconfig.xml("post", "h", services)) == [
+        ("incomingServer", "pop3", "h", str(running.offset + 2995), "SSL"),
+        ("incomingServer", "pop3", "h", str(running.offset + 110), "STARTTLS"),
+        ("outgoingServer", "smtp", "h", str(running.offset + 2465), "SSL"),
+        ("outgoingServer", "smtp", "h", str(running.offset + 2025), "STARTTLS")]
 
 
 def test_a_certificate_that_is_not_the_boards(appliance):
@@ -89,6 +108,15 @@ def test_who_says_something_else(name):
     assert finding.level == PROBLEM and "400 no" in finding.text
 
 
+@pytest.mark.parametrize("name", ["smtp", "pop3", "smtps", "pop3s"])
+def test_who_hangs_up(name):
+    """However Python calls it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        asked = in_network.ask(name, "127.0.0.1", listener.getsockname()[1])
+    assert asked.why == "it hangs up"
+
+
 def test_who_does_not_listen_or_answer(monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -125,6 +153,16 @@ def test_what_the_advice_is_about():
                       ("nobody listens there", "`networks`")):
         [finding] = in_network.judge("h", [in_network.Service("smtps", 465, why)], None)
         assert finding.level == PROBLEM and word in finding.advice, finding
+
+
+def test_nobody_at_any_port():
+    """That is one trouble; and with another one each has its own line."""
+    services = [in_network.Service(name, port, "no answer")
+                for name, port in in_network.PORTS.items()]
+    [finding] = in_network.judge("h", services, None)
+    assert "25, 110, 465, 587, 995" in finding.text and "`networks`" in finding.advice
+    services[0].why = ""
+    assert len(of(in_network.judge("h", services, None), "services", PROBLEM)) == 4
 
 
 def test_starttls_that_breaks_off():
@@ -201,7 +239,9 @@ def servers(text: str) -> list[tuple[str, ...]]:
 
 
 def test_autoconfig_prefers_what_is_in_tls():
-    text = autoconfig.xml("post", "post.local", in_network.PORTS, ["smtp", "pop3", "submission"])
+    text = autoconfig.xml("post", "post.local", [
+        in_network.Service(name, port, starttls=port in (25, 110, 587))
+        for name, port in in_network.PORTS.items()])
     assert text.startswith("<?xml")
     assert servers(text) == [
         ("incomingServer", "pop3", "post.local", "995", "SSL"),
@@ -216,7 +256,8 @@ def test_autoconfig_prefers_what_is_in_tls():
 
 
 def test_autoconfig_without_tls():
-    text = autoconfig.xml("a&b", "192.168.1.5", {"pop3": 110, "smtp": 25}, [])
+    text = autoconfig.xml("a&b", "192.168.1.5", [in_network.Service("pop3", 110),
+                                                 in_network.Service("smtp", 25)])
     assert servers(text) == [("incomingServer", "pop3", "192.168.1.5", "110", "plain"),
                              ("outgoingServer", "smtp", "192.168.1.5", "25", "plain")]
     assert ElementTree.fromstring(text).find("emailProvider").findtext("domain") == "a&b"
