@@ -1,6 +1,6 @@
 """What the firmware complains of on its console, what that means, and what to do about it.
 
-This is docs/troubleshooting.md's table too (`table`), and each row of it is provoked by a test.
+This is firmware/docs/troubleshooting.md's table too (`table`), and each row of it is provoked by a test.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _ends(event: dict, before: dict) -> bool:
 
 
 def table() -> list[str]:
-    """The one of docs/troubleshooting.md, in Markdown: a line a row."""
+    """The one of firmware/docs/troubleshooting.md, in Markdown: a line a row."""
     rows = ["| LED | on the console | what it is | what to do |", "|---|---|---|---|"]
     for each in COMPLAINTS:
         rows.append(f"| {each.flashes} | `{each.says}` | {each.means} | "

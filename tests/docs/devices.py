@@ -1,4 +1,4 @@
-"""How the devices of docs/devices speak, with what a page says was typed into them."""
+"""How the devices of firmware/docs speak, with what a page says was typed into them."""
 
 from __future__ import annotations
 

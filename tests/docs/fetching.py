@@ -1,4 +1,4 @@
-"""Mail programs with the files of docs/mail_programs.md."""
+"""Mail programs with the files of firmware/docs/mail_programs.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of docs/ as the tests use them: tables, faults and fenced blocks, as they stand.
+"""The pages of firmware/docs as the tests use them: tables, faults and fenced blocks, untouched.
 
 What stands for the reader's own is the same on each page. It is replaced here, and nothing else is:
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from host_tools import events, tls_identity
 from tests.support.appliance import PORTS, ROOT, Appliance
 
-DOCS = ROOT / "docs"
+DOCS = ROOT / "firmware" / "docs"
 HOSTNAME = "picopost"
 USERS = {"alice": "wm4k-9xtc"}
 _HOST, _PICOPOST, _DEVICE = "127.0.0.1", "192.168.1.10", "192.168.1.20"
@@ -72,7 +72,7 @@ class Section:
 
 
 class Page:
-    """A page of docs/; `name` is its file without folder and suffix."""
+    """A page of firmware/docs/; `name` is its file without folder and suffix."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -134,7 +134,7 @@ class Page:
 
 
 def read(folder: Path = DOCS) -> dict[str, Page]:
-    """All pages below docs/ by name; AssertionError where two have the same name."""
+    """All pages below firmware/docs/ by name; AssertionError where two have the same name."""
     pages = [Page(path) for path in sorted(folder.rglob("*.md"))]
     assert pages and len({page.name for page in pages}) == len(pages)
     return {page.name: page for page in pages}

@@ -1,4 +1,4 @@
-"""Programs with the files of docs/devices: msmtp, and who calls it; Home Assistant's calls."""
+"""Programs with the files of firmware/docs: msmtp, and who calls it; Home Assistant's calls."""
 
 from __future__ import annotations
 

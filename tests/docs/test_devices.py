@@ -1,4 +1,4 @@
-"""Devices with what docs/devices says to type, the faults it names, and the lines it quotes."""
+"""Devices with what their pages say to type, the faults these name, and the lines they quote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/mail_programs.md says, done by mail programs."""
+"""What firmware/docs/mail_programs.md says, done by mail programs."""
 
 from __future__ import annotations
 

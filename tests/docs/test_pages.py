@@ -49,7 +49,7 @@ def test_each_page_has_its_test():
 
 
 def test_readmes_links_to_pages_lead_somewhere():
-    links = re.findall(r"\]\((docs/[^)#]+)(?:#[^)]*)?\)", README)
+    links = re.findall(r"\]\((firmware/docs/[^)#]+)(?:#[^)]*)?\)", README)
     assert links and all((ROOT / link).is_file() for link in links)
 
 

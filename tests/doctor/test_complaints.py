@@ -76,13 +76,13 @@ def test_what_is_wrong_is_told(tmp_path, complaint):
 
 
 def test_the_page_has_all_of_them():
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    page = (ROOT / "firmware" / "docs" / "troubleshooting.md").read_text()
     assert "\n".join(complaints.table()) in page
-    assert "(docs/troubleshooting.md)" in (ROOT / "README.md").read_text()
+    assert "(firmware/docs/troubleshooting.md)" in (ROOT / "README.md").read_text()
 
 
 def test_the_page_quotes_what_the_firmware_says():
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    page = (ROOT / "firmware" / "docs" / "troubleshooting.md").read_text()
     quoted = re.findall(r"`(\d{3} \d\.\d+\.\d+ [^`]+|\[[A-Z/-]+\] [^`]+|-ERR [^`]+)`", page)
     said = "".join((ROOT / "firmware" / "picopost" / name / "replies.py").read_text()
                    for name in ("smtp", "pop3"))
@@ -92,7 +92,7 @@ def test_the_page_quotes_what_the_firmware_says():
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table below a heading of the page."""
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    page = (ROOT / "firmware" / "docs" / "troubleshooting.md").read_text()
     table = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return [[cell.strip() for cell in line.strip("|").split(" | ")]
             for line in table.splitlines() if line.startswith("|")][2:]
