@@ -1,6 +1,6 @@
 """What the firmware complains of on its console, what that means, and what to do about it.
 
-This is firmware/docs/troubleshooting.md's table too (`table`), and each row of it is provoked by a test.
+This is firmware/docs/troubleshooting.md's table too (`table`), and a test provokes each row of it.
 """
 
 from __future__ import annotations
