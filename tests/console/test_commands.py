@@ -44,7 +44,7 @@ def test_status_users_and_log(board):
     parts = [json.loads(line) for line in ask(board, "status", "--json").splitlines()]
     by_name = {part["part"]: part for part in parts}
     assert {"board", "heap", "card", "network", "time", "tls", "sessions", "service",
-            "mailbox"} == set(by_name)
+            "mailbox", "device"} == set(by_name)
     assert by_name["board"]["board"] == "pico_w"
     assert 0 < by_name["heap"]["free"] < by_name["heap"]["octets"]
     card = by_name["card"]
