@@ -294,6 +294,44 @@ notices.put(Mailbox("alice", "", Index([])), 3)
     assert vm.eval("work()") == (1, [])
 
 
+@pytest.mark.parametrize("status, ends", [
+    (b"HTTP/1.1 200", "fine"), (b"HTTP/1.1 503", "OSError"), (b"HTTP/1.1 404", "Refused")])
+def test_a_server_that_says_it_late_and_stays_is_believed(vm, status, ends):
+    """It has taken the notice, and is not to get it once more."""
+    vm.exec(f"""
+from picopost.mime.summary import Summary
+limits.NOTICE_TIME, limits.NOTICE_REST = 100, 200
+class Connection:
+    said = {status!r}
+    def read_now(self, buffer):
+        if not self.said:
+            return None
+        buffer[: len(self.said)] = self.said
+        count, self.said = len(self.said), b""
+        return count
+    def wait_readable(self):
+        return asyncio.sleep_ms(1)
+    async def write(self, octets):
+        await asyncio.sleep_ms(0)
+    async def close(self):
+        pass
+    def abort(self):
+        pass
+class Link:
+    async def connect(self, address, port, timeout):
+        return Connection()
+notices = Notices(Office([{{"post": "http://10.0.0.1/"}}]), Link(), Led())
+entry = Entry(Mailbox("alice", "", Index([])), 1)
+def tell():
+    try:
+        asyncio.run(errand._tell(notices, notices.targets[0], entry, Summary(), 9))
+        return "fine"
+    except Exception as error:
+        return type(error).__name__
+""")
+    assert vm.eval("tell()") == ends
+
+
 @pytest.mark.parametrize("error", ["OSError(5)", "MemoryError()"])
 def test_a_letter_that_cannot_be_read_keeps_no_other_one_waiting(vm, error):
     """And its reader is gone from the heap before anybody waits."""

@@ -146,8 +146,12 @@ async def _tell(notices, target, entry, found, octets):
             talk = http.post(connection, target.authority, path, body)
         else:
             talk = http.post(connection, target.authority, target.path, _told(entry, found, octets))
-        await asyncio.wait_for_ms(talk, limits.NOTICE_TIME)
+        wrong = await asyncio.wait_for_ms(talk, limits.NOTICE_TIME)
+        if target.way != "mqtt":
+            await http.hear_out(connection)  # in a time of its own: what was taken goes once
         await connection.close()
+        if wrong:
+            raise wrong
     finally:
         connection.abort()
 

@@ -21,8 +21,8 @@ class Refused(Exception):
 
 
 async def post(connection, host, path, body):
-    """Returns when the server has taken it (2xx). OSError, or Refused where it would be in vain
-    again.
+    """None when the server has taken it (2xx), else what to raise once it was heard out: OSError,
+    or Refused where it would be in vain again. Both may be raised at once, too.
     """
     await connection.write(b"POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: picopost\r\n"
                            b"Content-Type: application/json\r\nContent-Length: %d\r\n"
@@ -34,21 +34,26 @@ async def post(connection, host, path, body):
     if line[:7] != b"HTTP/1." or line[8] != 0x20 or not code.isdigit():
         raise Refused("it does not speak HTTP", "see server and port in the setting notices")
     code = int(code)
-    try:
-        await asyncio.wait_for_ms(_hear_out(connection), limits.NOTICE_REST)
-    except (OSError, asyncio.TimeoutError):
-        pass  # all is said; its log might find us rude, no more
     if code // 100 == 2:
-        return
+        return None
     why = "it answers HTTP %d" % code
     if code // 100 == 5 or code in _AGAIN:
-        raise OSError(errno.EIO, why)
-    raise Refused(why, "see the URL in the setting notices: is it the server's own, by http, and "
-                  "needs it a login?")
+        return OSError(errno.EIO, why)
+    return Refused(why, "see the URL in the setting notices: is it the server's own, by http, and "
+                   "needs it a login?")
 
 
-async def _hear_out(connection):
-    """Up to the end of what the server says, unless that is long."""
+async def hear_out(connection):
+    """Up to the end of what the server says, unless that is long. All is said: its log might find
+    us rude, no more.
+    """
+    try:
+        await asyncio.wait_for_ms(_read_on(connection), limits.NOTICE_REST)
+    except (OSError, asyncio.TimeoutError):
+        pass
+
+
+async def _read_on(connection):
     rest = bytearray(limits.NOTICE_WORD)
     for _ in range(_MOST_PIECES):
         await read(connection, rest)
