@@ -19,9 +19,12 @@ def mount(path):
 def run(path):
     with open(path) as file:
         source = file.read()
+    # What stands in main.py's place may have brought modules; the firmware's own come from /rom.
+    sys.path.append(path[: path.rfind("/")])
     # What is compiled and read goes before the firmware comes.
     return compile(source, path, "exec")
 
 
 mount(os.getenv("PICOPOST_IMAGE"))
-exec(run(os.getenv("PICOPOST_MAIN")))
+__file__ = os.getenv("PICOPOST_MAIN")  # as if it had been run itself
+exec(run(__file__))

@@ -318,7 +318,7 @@ def test_card_image_brings_them(tmp_path):
 
 def test_card_put_in_while_the_board_runs(tmp_path):
     """Sessions and mail of who stays go on; who comes with it is known from then on."""
-    with Running(tmp_path, in_place=True) as running:
+    with Running(tmp_path) as running:
         running.wait_for("ready")
         assert send(running.smtp, b"x\r\n", to=(b"cat@xyz.com",)).startswith(b"550")
         running.board.sd_card.remove()

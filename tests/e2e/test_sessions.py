@@ -282,7 +282,7 @@ def test_five_senders_and_a_reader(tmp_path):
 
 def test_slow_senders_hold_nobody_up(tmp_path):
     """All but one drip their message octet by octet; it is answered within 50 ms of bus time."""
-    with Running(tmp_path, in_place=True) as running:
+    with Running(tmp_path) as running:
         running.wait_for("ready")
         slow = []
         for _ in range(SESSIONS - 1):

@@ -275,7 +275,10 @@ class Link:
             now = time.ticks_ms()
             if time.ticks_diff(now, patrol) >= 0:
                 patrol = time.ticks_add(now, limits.PATROL)
-                self._patrol()
+                try:  # here: a frame with it in _patrol would be on the heap each time
+                    self._patrol()
+                except (OSError, MemoryError):
+                    pass  # the chip takes no command, or the log has no room: in the next round
             await asyncio.sleep_ms(_BUSY if self.quiet < _QUIET_POLLS else _IDLE)
 
     def close(self):
@@ -345,10 +348,7 @@ class Link:
         number = self._patrolled
         self._patrolled = (number + 1) % w5500.SOCKETS
         if number == _DATAGRAMS:
-            try:
-                self._look_at_chip()
-            except (OSError, MemoryError):
-                pass  # it takes no command, or the log has no room: in the next round
+            self._look_at_chip()
         self._look(number)
 
     def _look_at_chip(self):
