@@ -54,9 +54,12 @@ def filled(appliance: Appliance, program: str) -> Iterator[str]:
 
 
 def in_mailbox(appliance: Appliance, user: str) -> int:
+    """None of its events comes later."""
+    before = len(appliance.events)
     with closing(Pop3(appliance.pop3, user, USERS[user])) as pop3:
         count = len(pop3.sizes())
         pop3.quit()
+    wait_until_closed(appliance, before)
     return count
 
 
