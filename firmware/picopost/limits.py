@@ -328,8 +328,8 @@ LED_PAUSE = const(1_200)
 # --- the console ------------------------------------------------------------------------------
 # A line that is typed: the longest command has an account's name (32) and three more words.
 CONSOLE_LINE = const(80)
-# The last events, kept for `log`: some twenty lines, which is a screen and what led to a fault.
-LOG_KEPT = const(2048)
+# The last events, kept for `log`: nearly twenty lines, which is a screen and what led to a fault.
+LOG_KEPT = const(1792)
 # For room for an event's line: USB takes 64 octets a ms from who reads. Who did not is not waited
 # for again, and finds what was said in `log`.
 LOG_WAIT = const(20)

@@ -22,6 +22,10 @@ mp.runPython(readFileSync(probe, "utf8"));
 do {
   // It cannot see what JavaScript's stack holds, so it collects when the last call has returned.
   mp.runPython("gc.collect()");
+  // A table of names is not cleared before it is used, and what was freed may point at garbage. The
+  // pieces are small, for one may be kept by what JavaScript's stack holds.
+  mp.runPython("pieces = [bytearray(128) for _ in range(2000)]");
+  mp.runPython("pieces = None");
   mp.runPython("gc.collect()");
   mp.runPython("ended = step()");
 } while (!mp.globals.get("ended"));
