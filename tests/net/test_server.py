@@ -110,6 +110,20 @@ del server.{step}, service.refusal
     assert vm.eval("serve(Connection())") == (False, 2, 0)
 
 
+def test_a_seat_is_not_lost_where_the_heap_has_no_room_to_note_it(vm):
+    vm.exec("""
+class Full(list):
+    def append(self, seat):
+        raise MemoryError
+service.made = service.run = service.release = None
+server._taken = Full()
+result = serve(Connection())
+server._taken = []
+""")
+    assert vm.eval("result") == (False, 2, 0)
+    assert vm.eval("serve(Connection())") == (False, 2, 0)
+
+
 @pytest.mark.parametrize("broken", ["fault", "farewell"])
 def test_what_a_session_holds_is_freed_whatever_else_fails(vm, broken):
     """The heap is full: the session fails, and so does telling of it."""

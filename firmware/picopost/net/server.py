@@ -139,17 +139,18 @@ class Server:
             event_log.log("refused", peer=connection.peer, service=service.name, why=why)
             await self._refuse(connection, words)
             return
-        self._taken.append(seat)
         channel = None
         why = "fault"
         try:
+            self._taken.append(seat)
             seat.peer = connection.peer
             seat.task = asyncio.current_task()
             channel = Channel(connection, seat, self._shared)
             why = await self._session(channel, service)
         finally:
             # Whatever happened, the seat is free again and the connection gone.
-            self._taken.remove(seat)
+            if seat in self._taken:
+                self._taken.remove(seat)
             seat.free()
             self._free.append(seat)
             if channel:
