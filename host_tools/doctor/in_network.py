@@ -9,6 +9,7 @@ import smtplib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -112,16 +113,7 @@ def _ask_smtp(found: Service, host: str, context: ssl.SSLContext) -> None:
         server.ehlo()
         found.login_in_clear = not found.in_tls and server.has_extn("auth")
         found.starttls = server.has_extn("starttls")
-        if found.starttls:
-            try:
-                server.starttls(context=context)
-            except (OSError, smtplib.SMTPException) as error:
-                found.no_room = getattr(error, "smtp_code", 0) == 454  # RFC 3207 4
-                found.starttls_fails = _said(error)
-        if isinstance(server.sock, ssl.SSLSocket):
-            found.certificate = server.sock.getpeercert(binary_form=True)
-        if found.no_room or not found.starttls_fails:
-            server.quit()
+        _begin_tls(found, server, server.starttls, context)
     finally:
         server.close()
 
@@ -135,18 +127,25 @@ def _ask_pop3(found: Service, host: str, context: ssl.SSLContext) -> None:
         capabilities = server.capa()
         found.login_in_clear = not found.in_tls and not {"USER", "SASL"}.isdisjoint(capabilities)
         found.starttls = "STLS" in capabilities
-        if found.starttls:
-            try:
-                server.stls(context)
-            except (OSError, poplib.error_proto) as error:
-                found.no_room = "SYS/TEMP" in str(error)
-                found.starttls_fails = _said(error)
-        if isinstance(server.sock, ssl.SSLSocket):
-            found.certificate = server.sock.getpeercert(binary_form=True)
-        if found.no_room or not found.starttls_fails:
-            server.quit()
+        _begin_tls(found, server, server.stls, context)
     finally:
         server.close()
+
+
+def _begin_tls(found: Service, server: smtplib.SMTP | poplib.POP3,
+               begin: Callable[..., object], context: ssl.SSLContext) -> None:
+    """Where it is offered; note the certificate, and leave in order if that can be."""
+    if found.starttls:
+        try:
+            begin(context=context)
+        except (OSError, smtplib.SMTPException, poplib.error_proto) as error:
+            # RFC 3207 4, RFC 3206 4.
+            found.no_room = getattr(error, "smtp_code", 0) == 454 or "SYS/TEMP" in str(error)
+            found.starttls_fails = _said(error)
+    if isinstance(server.sock, ssl.SSLSocket):
+        found.certificate = server.sock.getpeercert(binary_form=True)
+    if found.no_room or not found.starttls_fails:
+        server.quit()
 
 
 def judge(host: str, found: list[Service], fingerprint: str | None) -> list[Finding]:
