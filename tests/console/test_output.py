@@ -63,9 +63,14 @@ def test_a_letter_of_any_size_takes_the_same(make):
     with Vm(heap_kib=2000) as vm:
         vm.exec(_READER)
         for lines in (1, 1000, 2000):
-            vm.exec(f"text = {letter(lines)!r}\ndef made(): return text")
-            vm.eval(f"read({make}{more})")  # what is loaded is loaded
-            peaks.append(vm.eval(f"read({make}{more})"))
+            # What the collector takes for a pointer may hold a piece that is garbage, at one size
+            # or another: that only adds.
+            of_size = []
+            for more_lines in range(3):
+                vm.exec(f"text = {letter(lines + more_lines)!r}\ndef made(): return text")
+                vm.eval(f"read({make}{more})")  # what is loaded is loaded
+                of_size.append(vm.eval(f"read({make}{more})"))
+            assert max(of_size) < HEAP, of_size
+            peaks.append(min(of_size))
     print(make, peaks)
-    assert max(peaks) < HEAP, peaks
     assert peaks[2] - peaks[1] < 600, peaks
