@@ -176,12 +176,12 @@ def wrapped():
     return count, why
 
 
-def churned(sessions):
+def churned(sessions, state):
     """How many sessions of so many there was room for, in a heap that is nearly full, while others
-    make things of all sizes and drop them, in and between the sessions.
+    make things of all sizes and drop them, in and between the sessions: other sizes for each
+    `state` at the start.
     """
     others = [None] * 40
-    state = 1
     count = 0
     for _ in range(sessions):
         for half in range(2):

@@ -4,7 +4,9 @@ mbedTLS wants 17 KB of the heap in one piece, 4 KB in another and 2 KB of small 
 moves nothing: once there are sessions, it would not have them. So what is made at the start is a
 whole session, which waits for its client; and when that one's is over and has just given back its
 memory, the next one is made. It takes the same pieces in the same order, each from the lowest
-address that has room for it, as before. So each finds its own old place, if no better one.
+address that has room for it, as before. So each finds its own old place, if no better one. A better
+one that reaches into a larger piece's place is left as the one way to lose it, which is rare; then
+the server asks again until what is in the way has gone.
 
 All that TLS needs beside is loaded with the first client, for most devices use none.
 """
@@ -71,7 +73,7 @@ class Identity:
         the current directory. Raises Misconfigured when they are something else.
         """
         try:
-            import ssl
+            from ssl import tls  # in C: frames of ssl's own methods come from the heap
         except ImportError:
             event_log.log("no_tls", why="this MicroPython image has no ssl module")
             return None
@@ -86,7 +88,7 @@ class Identity:
         import binascii
         import hashlib
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(certificate, key)
         except ValueError as error:
@@ -122,12 +124,13 @@ class Identity:
                                                   do_handshake_on_connect=False)
 
     def _one_more(self):
-        # Another one has what was ready.
-        self._wire = Wire()
+        if self.sessions:
+            self._wire = Wire()  # the other one is in use
         gc.collect()
         self._new_session()
         try:
-            _want(limits.TLS_OTHERS)
+            if self.sessions:
+                _want(limits.TLS_OTHERS)
         except MemoryError:
             self._session.close()
             self._session = None

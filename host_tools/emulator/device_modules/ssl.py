@@ -3,42 +3,54 @@
 A board's mbedTLS allocates from MicroPython's heap, the VM's from the C library. Here each
 context and session keeps as much of the heap as it would take there, in pieces of the same
 size, so that a heap that is too small fails as the board's would.
+
+`ssl.tls`, the module of C that a board's `ssl` is a shell around and the firmware uses, is this
+module too.
 """
 
 import errno
+import io
+import sys
 
-import tls
+import tls as vm_tls
 from micropython import const
 from tls import CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED  # noqa: F401
 from tls import MBEDTLS_VERSION, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER  # noqa: F401
 
+tls = sys.modules[__name__]
+
 # What mbedTLS 3.6 allocates, in octets (counted with malloc hooks around the VM), and with each
-# piece 12 by which MicroPython keeps track of it; in words: a board's has 4 octets, the VM's, in
-# twice the heap, 8. Lists, because these can be freed at once, as mbedTLS frees.
-_NONE = [None]
-_CERTIFICATES = const((608 + 12) // 4)
-_CERTIFICATE = const((400 + 12) // 4)
-_KEY = const((256 + 12) // 4)
-_POINT = const((144 + 12) // 4)
-_OBJECT = const(500 // 4)  # the session's own, which the garbage collector frees
-_IN = const((16_717 + 12) // 4)
-_OUT = const((4_429 + 12) // 4)
-_HANDSHAKE = const((984 + 12) // 4)  # later the session
-_TRANSFORM = const((304 + 12) // 4)
-_SMALL = const((512 + 12) // 4)
+# piece 12 by which MicroPython keeps track of it. The VM's words and heap are twice a board's.
+_SCALE = const(2)
+_CERTIFICATES = const(_SCALE * (608 + 12))
+_CERTIFICATE = const(_SCALE * (400 + 12))
+_KEY = const(_SCALE * (256 + 12))
+_POINT = const(_SCALE * (144 + 12))
+# The session's own object, which the garbage collector frees: the VM has 512 octets of it.
+_OBJECT = const(_SCALE * 500 - 512)
+_IN = const(_SCALE * (16_717 + 12))
+_OUT = const(_SCALE * (4_429 + 12))
+_HANDSHAKE = const(_SCALE * (984 + 12))  # later the session
+_TRANSFORM = const(_SCALE * (304 + 12))
+_SMALL = const(_SCALE * (512 + 12))
 
 # Sessions that nobody has closed: on a board their memory may never come back.
 unclosed = 0
 
+# A BytesIO is the one thing here whose close() gives all its octets back at once, as mbedTLS does.
+# Of a list that is cleared the first words stay until they are collected, in the midst of what the
+# next session needs in one piece.
+_piece = io.BytesIO
+
 
 def _of_context():
-    return _NONE * _CERTIFICATES, _NONE * _CERTIFICATE, _NONE * _KEY, _NONE * _POINT
+    return _piece(_CERTIFICATES), _piece(_CERTIFICATE), _piece(_KEY), _piece(_POINT)
 
 
 def _of_session():
     # In mbedTLS' order, and nothing else in between.
-    return (_NONE * _OBJECT, _NONE * _IN, _NONE * _OUT, _NONE * _HANDSHAKE, _NONE * _TRANSFORM,
-            _NONE * _SMALL)
+    return (_piece(_OBJECT), _piece(_IN), _piece(_OUT), _piece(_HANDSHAKE), _piece(_TRANSFORM),
+            _piece(_SMALL))
 
 
 def _ballast(make):
@@ -48,23 +60,25 @@ def _ballast(make):
         raise OSError(errno.ENOMEM)  # noqa: B904 (MicroPython has no `raise ... from`)
 
 
+def _serve(context, sock):
+    return context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+
+
 class SSLContext:
     def __init__(self, protocol):
         self._ballast = _ballast(_of_context)
-        self._context = tls.SSLContext(protocol)
+        self._context = vm_tls.SSLContext(protocol)
         self.load_cert_chain = self._context.load_cert_chain
 
-    def wrap_socket(self, sock, server_side=False, do_handshake_on_connect=True):
-        # So few words of state that no frame comes from the heap before the ballast does.
-        return self._wrap(_ballast(_of_session), sock, server_side, do_handshake_on_connect)
-
-    def _wrap(self, ballast, sock, server_side, do_handshake_on_connect):
-        return SSLSocket(ballast, self._context.wrap_socket(
-            sock, server_side=server_side, do_handshake_on_connect=do_handshake_on_connect))
+    def wrap_socket(self, sock, *, server_side, do_handshake_on_connect):
+        """For a server that takes the steps of the handshake itself, as the firmware does."""
+        # A board's is of C and takes no frame from the heap. These have so few words of state that
+        # they take none either, before all pieces of a session are made.
+        return SSLSocket(_serve(self._context, sock), _ballast(_of_session))
 
 
 class SSLSocket:
-    def __init__(self, ballast, session):
+    def __init__(self, session, ballast):
         global unclosed
         unclosed += 1
         self._ballast = ballast
@@ -77,7 +91,7 @@ class SSLSocket:
         global unclosed
         if self._ballast:
             unclosed -= 1
-            for piece in self._ballast:
-                piece.clear()
+            for piece in self._ballast[1:]:
+                piece.close()
             self._ballast = None
         self._session.close()
