@@ -375,6 +375,21 @@ def test_what_is_free_may_lie_in_small_pieces(lwip):
     lwip.vm.exec("hold = None")
 
 
+def test_who_is_first_takes_the_room_of_others(lwip):
+    """Where none is ready: the heap has been too full for one, and is nearly so still."""
+    session = lwip.vm.eval("memory()")
+    lwip.vm.exec("tls_identity._session.close(); tls_identity._session = None")
+    session -= lwip.vm.eval("memory()")
+    lwip.vm.exec("hold = fill_heap(6_000)")
+    assert lwip.vm.eval("wrapped()") == (0, "the heap has no room for a TLS session")
+    lwip.vm.exec("hold = None")
+    lwip.vm.exec(f"hold = fill_heap({session} + 2 * limits.TLS_HANDSHAKE_ROOM + 4_000)")  # 64-bit
+    assert lwip.vm.eval("memory() and gc.mem_free() < "
+                        f"{session} + 2 * limits.TLS_OTHERS")
+    assert lwip.vm.eval("wrapped()") == (1, "the heap has no room for a TLS session")
+    lwip.vm.exec("hold = None")
+
+
 def test_a_second_one_leaves_room_for_others(lwip):
     session = lwip.vm.eval("memory()")
     lwip.vm.exec("one = tls_identity.wrap(NoConnection()); two = tls_identity.wrap(NoConnection())")
