@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from host_tools.card.attachments import file_name
 from host_tools.card.finding import printable
 from host_tools.device import ask, choice
 from host_tools.errors import UserError
+from host_tools.new_file import new_file
 
 _USAGE = """\
 mail                          the mailboxes
@@ -60,12 +61,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _save(answer: Iterator[str | dict | bytes], to: Path) -> tuple[Path, int]:
     """Into a file that has its name once it is whole; (path, octets)."""
-    path, new = to, None
+    path, file = to, None
     total = hashlib.sha256()
     octets = 0
-    file = None
     attached: dict = {}
-    try:
+    with contextlib.closing(answer), contextlib.ExitStack() as opened:
         for piece in answer:
             if isinstance(piece, bytes) and file:
                 file.write(piece)
@@ -76,23 +76,12 @@ def _save(answer: Iterator[str | dict | bytes], to: Path) -> tuple[Path, int]:
                     path = to / file_name(str(piece.get("name", "")), str(piece["type"]))
                 if path.exists():
                     raise UserError(f"{path} is there already")
-                new = path.with_name(path.name + ".part")
-                file = open(new, "xb")  # noqa: SIM115  closed below, before it is renamed
+                file = opened.enter_context(new_file(path))
             elif isinstance(piece, dict) and piece["event"] == "attached":
                 attached = piece
         if not file:
             raise UserError("the board sent nothing")
-        file.close()
         if (octets, total.hexdigest()) != (attached.get("octets"), str(attached.get("sha256"))):
             raise UserError("what came has another size or SHA-256 than what is on the board; once "
                             "more, please")
-        os.link(new, path)  # unlike a rename, never over a file
-    except OSError as error:
-        raise UserError(f"{error.filename2 or error.filename or path}: "
-                        f"{error.strerror}") from error
-    finally:
-        answer.close()
-        if file:
-            file.close()
-            new.unlink()
     return path, octets

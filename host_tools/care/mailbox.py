@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import poplib
 import re
 import time
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from host_tools import tls_identity
 from host_tools.errors import UserError
+from host_tools.new_file import new_file
 
 _PATIENCE = 60  # s for an answer
 _POP3, _POP3S = 110, 995
 _FROM = re.compile(rb">*From ")
 _RETURN_PATH = re.compile(rb"Return-Path:\s*<([^<>\s]+)>", re.IGNORECASE)
-_PART = ".part"
 # poplib takes none longer than 2 KB, and letters have them.
 poplib._MAXLINE = 1 << 26
 
@@ -67,22 +66,8 @@ class Connection:
         """Write all messages, which stay where they are, to the new file `path`; how many. What
         breaks off leaves no file. Raises UserError.
         """
-        part = path.with_name(path.name + _PART)
-        try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                try:
-                    with _failures(self._name):
-                        count = self._fetch(file, progress)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    # Unlike a renaming it fails for a name that came meanwhile.
-                    os.link(part, path)
-                finally:
-                    part.unlink()
-        except OSError as error:
-            raise UserError(f"{error.filename2 or error.filename or part}: {error.strerror}"
-                            ) from error
-        return count
+        with new_file(path, 0o600) as file, _failures(self._name):
+            return self._fetch(file, progress)
 
     def _fetch(self, file, progress: Callable[[int, int], None]) -> int:
         count, total = self._pop3.stat()
