@@ -55,7 +55,7 @@ def server(link):
 
 
 def listeners(ask) -> list[int]:
-    return sorted(ask("link._listening"))
+    return sorted(ask("link.clients.listening"))
 
 
 def test_a_server_is_reached_and_the_socket_listens_again(link, server):
@@ -85,8 +85,8 @@ def test_the_chip_uses_another_port_each_time(link, server):
             ask(f"reach({HOST!r}, {PORT})")
             with server.accept()[0] as peer:
                 assert peer.recv(5)
-                number = ask("[n for n in range(8) if link._connections[n] "
-                             "and link._connections[n].local_port == 0][0]")
+                number = ask("[n for n in range(8) if link.clients.connections[n] "
+                             "and link.clients.connections[n].local_port == 0][0]")
                 ports.add(link.chip.sockets[number].word("Sn_PORT"))
             until(lambda: ask("reached is not None"), "the end")
         assert len(ports) == 3 and min(ports) >= 0xC000

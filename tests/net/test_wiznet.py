@@ -262,7 +262,7 @@ def test_dhcp_other_network(dhcp_bench):
         with dhcp_bench.control() as ask_again:
             until(lambda: ask_again("link.address") == "192.168.77.3", "the new address")
             assert ask_again("moved[-1]") == "192.168.77.3"
-            until(lambda: ask_again("sum([c is not None for c in link._connections])") == 1,
+            until(lambda: ask_again("sum([c is not None for c in link.clients.connections])") == 1,
                   "the end of all other sessions")
     assert messages["NAK"] == 1 and messages["DISCOVER"] == 2
     assert bytes(dhcp_bench.chip._common[0x0F:0x13]) == bytes([192, 168, 77, 3])
@@ -272,7 +272,7 @@ def test_dhcp_other_network(dhcp_bench):
 
 def _clients(bench, ask, port, count):
     """So many connections, each taken by the firmware before the next one comes."""
-    sessions = "sum([connection is not None for connection in link._connections])"
+    sessions = "sum([connection is not None for connection in link.clients.connections])"
     clients = []
     for number in range(ask(sessions) + 1, ask(sessions) + 1 + count):
         clients.append(bench.connect(port))
@@ -509,7 +509,7 @@ def test_peer_that_vanishes(up):
             assert client.recv(1)
             up.lan.vanish("192.168.77.20")
             until(lambda: ask("events") == [("source", 104)], "ECONNRESET")
-            assert ask("[c.peer for c in link._connections if c]") == ["192.168.77.1"]
+            assert ask("[c.peer for c in link.clients.connections if c]") == ["192.168.77.1"]
 
 
 def test_connection_knows_its_ends(up):
@@ -518,7 +518,7 @@ def test_connection_knows_its_ends(up):
             client.sendall(b"x")
             assert client.recv(1) == b"x"
             assert ("192.168.77.33", 25) in ask(
-                "[(c.peer, c.local_port) for c in link._connections if c]")
+                "[(c.peer, c.local_port) for c in link.clients.connections if c]")
 
 
 def test_syn_then_reset_on_every_listener(up):
@@ -559,7 +559,7 @@ def test_client_that_never_ends_its_side(up):
     with up.serving(source=25, echo=26) as ask:
         with up.connect(25) as client:
             assert receive_all(client) == SOURCE
-            until(lambda: ask("len([c for c in link._connections if c])") == 1, "its socket")
+            until(lambda: ask("len([c for c in link.clients.connections if c])") == 1, "its socket")
 
 
 @pytest.mark.parametrize("service", ["forget", "fail", "leave"])
@@ -599,7 +599,7 @@ def test_more_clients_than_sockets(up):
 def test_every_free_socket_listens(up):
     with up.serving(echo=25, sink=26) as ask:
         def listeners():
-            return [ask("link._listening").count(port) for port in (25, 26, CONTROL)]
+            return [ask("link.clients.listening").count(port) for port in (25, 26, CONTROL)]
 
         assert listeners() == [4, 1, 1]  # the first port has what is left over
         first = _clients(up, ask, 25, 2)
@@ -616,7 +616,7 @@ def test_every_free_socket_listens(up):
 def test_the_listener_that_would_get_a_client_last_moves(up):
     """The chip gives a client to the first of a port's sockets, perhaps just while it moves."""
     with up.serving(echo=25) as ask:
-        assert ask("link._listening")[1:] == [25, 25, 25, 25, 25, CONTROL, 0]
+        assert ask("link.clients.listening")[1:] == [25, 25, 25, 25, 25, CONTROL, 0]
 
 
 # --- faults -------------------------------------------------------------------------------------
@@ -624,7 +624,7 @@ def test_the_listener_that_would_get_a_client_last_moves(up):
 def test_listener_that_closed_without_a_word(up):
     up.vm.exec("limits.PATROL = 1")
     with up.serving(echo=25) as ask:
-        listener = ask("link._listening.index(25)")
+        listener = ask("link.clients.listening.index(25)")
         ask(f"link.chip.close({listener})")
         until(lambda: up.chip.sockets[listener].status == Status.SOCK_LISTEN, "its return")
 

@@ -213,6 +213,7 @@ class StillLink:
         self.chip.registers.rx_size = octets
         self.chip.registers.tx_free = room
         self.quiet = 1000
+        self.clients = self
         self.connection = Connection(self, 1, "", 25)
 
     def release(self, number):

@@ -97,6 +97,11 @@ def dotted(address):
     return ".".join([str(octet) for octet in address])
 
 
+def octets(text):
+    """The 4 octets of an IPv4 address as text."""
+    return bytes([int(part) for part in text.split(".")])
+
+
 class W5500:
     """One chip on `spi` (mode 0, to 33 MHz) behind `chip_select`, a Pin that is high now.
 

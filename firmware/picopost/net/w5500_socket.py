@@ -132,4 +132,4 @@ class Connection:
         if self._number is not None:
             number, self._number = self._number, None
             self._news.set()  # another task that waits finds it closed
-            self._link.release(number)
+            self._link.clients.release(number)

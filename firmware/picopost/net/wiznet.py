@@ -1,17 +1,13 @@
-"""The link of a board with a W5500: brings it up, listens, accepts, and wakes who waits.
+"""The link of a board with a W5500: brings it up, keeps it up, and wakes who waits.
 
 The chip has eight sockets. Socket 0 is for DHCP, for questions like the one for the time, and
-otherwise for who asks for our name (mDNS); each of the other seven is either a session's
-or listens, since a SYN that finds no listener is refused, and of several clients that come at
-once each needs its own. Where fewer sockets are free than there are ports, the ports served first
-keep theirs: a client of another one is refused, and tries again.
+otherwise for who asks for our name (mDNS); the other seven are clients' (`w5500_clients.py`).
 One task polls: INTn is low while there is news, and SIR says in one SPI call of which sockets;
 a board without a wire to INTn asks SIR each time. Beside that a patrol looks at
 one socket after the other whatever SIR says, so that no state of the chip lasts unseen.
 """
 
 import asyncio
-import errno
 import os
 import time
 
@@ -20,7 +16,7 @@ from micropython import const
 
 from picopost import event_log, limits
 from picopost.net import w5500
-from picopost.net.w5500_socket import Connection
+from picopost.net.w5500_clients import DYNAMIC, FIRST_DYNAMIC, Clients
 
 _DATAGRAMS = const(0)  # socket for UDP; the others are for TCP
 _RESET = const(1)  # ms low (the datasheet asks for 500 us), then as long for the PLL to lock
@@ -28,21 +24,6 @@ _CHECK = const(10)  # ms between two looks while the link comes up
 _BUSY = const(1)  # ms between two polls; one without news reads a pin, or costs an SPI call, 50 us
 _IDLE = const(10)
 _QUIET_POLLS = const(200)  # without news, then the link counts as idle
-# RFC 6335 6: ports that are nobody's, for connections that begin here.
-_FIRST_DYNAMIC = const(0xC000)
-_DYNAMIC = const(0x3FFF)
-
-
-def _octets(text):
-    return bytes([int(part) for part in text.split(".")])
-
-
-def _last_greatest(counts):
-    greatest = max(counts)
-    at = len(counts) - 1
-    while counts[at] != greatest:
-        at -= 1
-    return at
 
 
 class Link:
@@ -74,14 +55,10 @@ class Link:
         self._lease = None
         self._without = 0  # ticks_ms since when there is no address
         self._responder = None
-        self._handlers = {}  # port -> handler
-        self._ports = []  # in the order served
-        self._connections = [None] * w5500.SOCKETS
-        self._listening = [0] * w5500.SOCKETS  # port or 0
+        self.clients = Clients(self)
         self._cable = True
         self._asking = False  # somebody has the socket for datagrams
         self._patrolled = 0
-        self._dynamic = time.ticks_us()  # of which the last bits are the next port
         # The chip has none of its own. Locally administered: bit 1 of the first octet.
         self._mac = b"\x02" + machine.unique_id()[-5:]
 
@@ -106,9 +83,9 @@ class Link:
         else:
             chip.reset()
         await asyncio.sleep_ms(_RESET)
-        if not await self._until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
+        if not await self.until(lambda: chip.version() == w5500.VERSION, limits.CHIP_WAIT):
             raise OSError("no chip", chip.version())
-        if not await self._until(chip.link, limits.CABLE_WAIT):
+        if not await self.until(chip.link, limits.CABLE_WAIT):
             raise OSError("no cable")
         address = self._settings["address"]
         if address == "dhcp":
@@ -116,7 +93,8 @@ class Link:
         else:
             self._set_fixed(address)
 
-    async def _until(self, done, timeout):
+    async def until(self, done, timeout):
+        """Look again and again until `done()`; whether it was within `timeout` ms."""
         deadline = time.ticks_add(time.ticks_ms(), timeout)
         while not done():
             if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
@@ -149,7 +127,7 @@ class Link:
         return True
 
     def _set_fixed(self, address):
-        self._configure(*[_octets(address[part])
+        self._configure(*[w5500.octets(address[part])
                           for part in ("address", "netmask", "gateway", "dns")])
 
     def _configure(self, address, netmask, gateway, dns):
@@ -170,9 +148,7 @@ class Link:
             if self._responder:
                 self._responder.announce()
         if before and self.address != before:
-            for connection in self._connections:
-                if connection:
-                    connection.abort()  # nobody reaches it at that address any more
+            self.clients.abort()  # nobody reaches them at that address any more
 
     @property
     def connected(self):
@@ -196,10 +172,10 @@ class Link:
         """
         chip = self.chip
         lease = self._lease
-        if not await self._until(lambda: not (self._asking or lease and lease.busy()), timeout):
+        if not await self.until(lambda: not (self._asking or lease and lease.busy()), timeout):
             return None
         answer = None
-        sender = _octets(address) + bytes((port >> 8, port & 0xFF))
+        sender = w5500.octets(address) + bytes((port >> 8, port & 0xFF))
 
         def answered():
             nonlocal answer
@@ -209,58 +185,27 @@ class Link:
         self._asking = True
         try:
             # From a port that nobody knows beforehand (RFC 5452 9.2).
-            own = _FIRST_DYNAMIC | int.from_bytes(os.urandom(2), "big") & _DYNAMIC
+            own = FIRST_DYNAMIC | int.from_bytes(os.urandom(2), "big") & DYNAMIC
             chip.send_datagram(_DATAGRAMS, own, sender[:4], port, message)
-            return answer if await self._until(answered, timeout) else None
+            return answer if await self.until(answered, timeout) else None
         finally:
             self._asking = False
             chip.close(_DATAGRAMS)
 
-    async def connect(self, address, port, timeout):
-        """A Connection to a server at an address (text) and port, by a socket that listened, and
-        will again behind it. OSError where there is none for CONNECT_ROOM, or no answer within
-        `timeout` ms.
+    def connect(self, address, port, timeout):
+        """Awaitable: a Connection to a server at an address (text) and port, by a socket that
+        listened, and will again behind it. OSError where there is none for CONNECT_ROOM, or no
+        answer within `timeout` ms.
         """
-        number = 0
-
-        def found():
-            nonlocal number
-            number = self._spare()
-            return number
-
-        if not await self._until(found, limits.CONNECT_ROOM):
-            raise OSError(errno.ENOMEM, "clients have all sockets of the W5500")
-        chip = self.chip
-        connection = Connection(self, number, address, 0)
-        self._listening[number] = 0
-        self._connections[number] = connection
-        try:
-            self._dynamic += 1
-            chip.connect(number, _FIRST_DYNAMIC | self._dynamic & _DYNAMIC, _octets(address), port)
-            await self._until(lambda: chip.look(number).status != w5500.SYN_SENT, timeout)
-            if chip.look(number).status not in (w5500.ESTABLISHED, w5500.CLOSE_WAIT):
-                raise OSError(errno.ECONNREFUSED, "nobody answers there")
-            return connection
-        except BaseException:  # cancelled too
-            connection.abort()
-            raise
-
-    def _spare(self):
-        """A listener's socket that its port can do without, or 0."""
-        counts = [self._listening.count(port) for port in self._ports]
-        if sum(counts) <= limits.CONNECT_LISTENERS:
-            return 0
-        number = self._last_listener(self._ports[_last_greatest(counts)])
-        return number if self.chip.look(number).status == w5500.LISTENING else 0
+        return self.clients.connect(address, port, timeout)
 
     # --- serving ----------------------------------------------------------------------------
 
     def serve(self, port, handler):
         """Start `handler(connection)`, a coroutine, as a task for each client of `port`."""
-        self._handlers[port] = handler
-        self._ports.append(port)
+        self.clients.serve(port, handler)
         if self._addresses:
-            self._balance()
+            self.clients.balance()
 
     async def run(self):
         """Serve until close(); neither a lost cable nor a chip that fails ends it."""
@@ -269,7 +214,7 @@ class Link:
 
             self._responder = Responder(self.chip, _DATAGRAMS, self._settings["hostname"])
         patrol = time.ticks_ms()
-        self._balance()
+        self.clients.balance()
         while self.chip:
             self.quiet = 0 if self._poll() else self.quiet + 1
             now = time.ticks_ms()
@@ -283,10 +228,7 @@ class Link:
 
     def close(self):
         """Drop all connections and stop; `run` returns."""
-        self._ports = []
-        for connection in self._connections:
-            if connection:
-                connection.abort()
+        self.clients.close()
         if self.chip:
             self.chip.reset()
             self.chip = None
@@ -307,7 +249,7 @@ class Link:
         return news
 
     def _look(self, number):
-        connection = self._connections[number]
+        connection = self.clients.connections[number]
         if connection:
             connection.wake()  # its task looks at the chip itself
         else:
@@ -318,10 +260,8 @@ class Link:
             if number == _DATAGRAMS:
                 if not self._asking:
                     self._tend_datagrams()
-            elif self._listening[number]:
-                self._look_at_listener(number)
             else:
-                self._listen(number)
+                self.clients.look(number)
         except (OSError, MemoryError):
             pass  # no command taken, or no room for a session: the patrol comes by again
 
@@ -367,80 +307,3 @@ class Link:
                 event_log.log("link_up", address=self.address)
             else:
                 event_log.log("link_down")
-
-    # --- listeners and sessions -------------------------------------------------------------
-
-    def _look_at_listener(self, number):
-        status = self.chip.look(number).status
-        if status in (w5500.ESTABLISHED, w5500.CLOSE_WAIT):
-            self._accept(number)
-        elif status not in (w5500.LISTENING, w5500.SYN_RECEIVED):
-            # A SYN that a RST or nothing followed leaves the socket closed.
-            self._listen(number)
-
-    def _listen(self, number):
-        """Make a free socket listen where it is wanted most."""
-        self._listening[number] = 0
-        if self._ports:
-            port = self._ports[0]  # which gets what no other one lacks, for bursts of clients
-            for other in self._ports:
-                if other not in self._listening:
-                    port = other
-                    break
-            self.chip.listen(number, port)
-            self._listening[number] = port
-
-    def _balance(self):
-        """Open the free sockets, and let a port that has no listener get one."""
-        try:
-            for number in range(_DATAGRAMS + 1, w5500.SOCKETS):
-                if not (self._connections[number] or self._listening[number]):
-                    self._listen(number)
-            while self._move_listener():
-                pass
-        except (OSError, ValueError):
-            pass  # the patrol tries again; ValueError: no port, or nobody listens any more
-
-    def _move_listener(self):
-        counts = [self._listening.count(port) for port in self._ports]
-        if 0 not in counts:
-            return False
-        needy = counts.index(0)
-        giver = _last_greatest(counts)
-        if not counts[giver] or counts[giver] < 2 and giver < needy:
-            return False  # there are too few for all; those served first keep theirs
-        number = self._last_listener(self._ports[giver])
-        if self.chip.look(number).status != w5500.LISTENING:
-            return False  # it has just got a client
-        self._listen(number)
-        return True
-
-    def _last_listener(self, port):
-        """Of several the last, which gets a client last: a SYN may come before it has moved."""
-        number = w5500.SOCKETS - 1
-        while self._listening[number] != port:
-            number -= 1
-        return number
-
-    def _accept(self, number):
-        port = self._listening[number]
-        connection = Connection(self, number, self.chip.peer(), port)
-        asyncio.create_task(self._session(connection, self._handlers[port]))
-        self._connections[number] = connection
-        self._listening[number] = 0
-        self._balance()
-
-    async def _session(self, connection, handler):
-        try:
-            await handler(connection)
-        finally:
-            connection.abort()  # does nothing after close(); a socket must not get lost
-
-    def release(self, number):
-        """A connection is done with its socket, which listens again. Raises nothing."""
-        self._connections[number] = None
-        try:
-            self.chip.close(number)
-            self._listen(number)
-        except OSError:
-            pass  # the patrol tries again
