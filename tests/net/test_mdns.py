@@ -309,8 +309,11 @@ def test_the_name_of_another(running):
     with Device() as device, Device(listens=True) as all_others:
         running.wait_for("ready")
         assert all_others.hear(running.name)  # it has joined the group
-        device.say(announcement(running.name, bytes((192, 168, 77, 5))))
-        event = running.wait_for("name_taken")
+        def announce():  # more than once (8.3): the board's socket may be another's for a moment
+            device.say(announcement(running.name, bytes((192, 168, 77, 5))))
+
+        announce()
+        event = running.wait_for("name_taken", again=announce)
         assert event["name"] == running.name + ".local" and "hostname" in event["advice"]
 
 

@@ -9,25 +9,34 @@ import time as wall  # noqa: E402
 
 
 class Time:
-    """The module `time`, whose milliseconds pass `speed` times faster."""
+    """The module `time`, whose milliseconds pass `speed` times faster.
+
+    Then none pass within a turn of the loop: while another process had the CPU, seconds would have
+    gone by from one line of the firmware to the next.
+    """
 
     speed = 1
 
     def __init__(self):
-        self._since = wall.ticks_ms()
-        self._passed = self._since
+        self._now = self._since = self._passed = wall.ticks_ms()
 
     def __getattr__(self, name):
         return getattr(wall, name)
 
     def ticks_ms(self):
-        return self._passed + wall.ticks_diff(wall.ticks_ms(), self._since) * self.speed
+        if self.speed == 1:
+            self.turn()
+        return self._now
+
+    def turn(self):
+        self._now = self._passed + wall.ticks_diff(wall.ticks_ms(), self._since) * self.speed
 
     def time(self):
         return wall.time() + (self.ticks_ms() - wall.ticks_ms()) // 1000
 
     def go(self, speed):
-        self._passed, self._since, self.speed = self.ticks_ms(), wall.ticks_ms(), speed
+        self.turn()
+        self._passed, self._since, self.speed = self._now, wall.ticks_ms(), speed
 
 
 fast = sys.modules["time"] = Time()
@@ -43,8 +52,14 @@ sys.modules["time"] = fast
 from picopost import appliance, event_log  # noqa: E402
 
 original_wait = core.IOQueue.wait_io_event
-core.IOQueue.wait_io_event = lambda self, pause: original_wait(
-    self, max(pause // fast.speed, 1) if pause > 0 else pause)
+
+
+def wait(self, pause):
+    original_wait(self, max(pause // fast.speed, 1) if pause > 0 else pause)
+    fast.turn()
+
+
+core.IOQueue.wait_io_event = wait
 
 
 async def pace():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import accounts, boards, events, tls_identity
@@ -45,12 +47,16 @@ class Running:
     def _line(self, text: str) -> None:
         self._events.put(events.parse(text) or {"event": "console", "text": text})
 
-    def wait_for(self, name: str, **fields) -> dict:
-        """The next event of that name with those fields."""
+    def wait_for(self, name: str, again: Callable[[], None] | None = None, **fields) -> dict:
+        """The next event of that name with those fields; `again` is done each second until then."""
+        end = time.monotonic() + _PATIENCE
         while True:
             try:
-                event = self._events.get(timeout=_PATIENCE)
+                event = self._events.get(timeout=1 if again else _PATIENCE)
             except queue.Empty:
+                if again and time.monotonic() < end:
+                    again()
+                    continue
                 raise AssertionError(f"no {name} {fields}; {self.passed[-10:]}") from None
             self.passed.append(event)
             if event["event"] == name and all(event.get(k) == v for k, v in fields.items()):
