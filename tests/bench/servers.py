@@ -20,7 +20,8 @@ from pathlib import Path
 
 from host_tools import accounts
 from tests.bench.processes import family
-from tests.support.appliance import ROOT, free_port_offset
+from tests.support.appliance import ROOT
+from tests.support.ports import free_port_offset
 from tests.support.running import Running
 from tests.support.wire import Pop3
 

@@ -13,7 +13,7 @@ from host_tools.emulator.card_image import BLOCK, CardImage
 from host_tools.emulator.fat_format import _Volume
 from tests.campaign import workload
 from tests.campaign.ledger import Ledger, Moment
-from tests.support.appliance import free_port_offset
+from tests.support.ports import free_port_offset
 
 _PATIENCE = 60
 _MARK_PIN = 99  # as in vm_marks.py

@@ -18,7 +18,8 @@ from host_tools.emulator.board import EmulatedBoard
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.usb import UsbFolder
 from tests.rp2040 import images
-from tests.support.appliance import ROOT, free_port_offset
+from tests.support.appliance import ROOT
+from tests.support.ports import free_port_offset
 
 PATIENCE = 60
 USER, PASSWORD = "girl", "s3cret word"

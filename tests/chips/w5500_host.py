@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import select
 import socket
 import struct
@@ -11,23 +10,15 @@ from contextlib import contextmanager
 
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.chips.w5500_registers import SOCKET_OFFSETS, Command, Status
-from host_tools.emulator.lan import Lan, PortError
+from host_tools.emulator.lan import Lan
+from tests.support.ports import free_port_offset
 
 PORTS = range(25, 31)  # the chip's ports that the tests use
 
 
 def free_offset() -> int:
-    """A port offset whose PORTS are free; below the range that the kernel gives to clients."""
-    for _ in range(100):
-        lan = Lan(random.randrange(10000, 32000))
-        try:
-            lan.claim(PORTS)
-            return lan.port_offset
-        except PortError:
-            pass
-        finally:
-            lan.close()
-    raise AssertionError("no free ports")
+    """A port offset whose PORTS are free."""
+    return free_port_offset(tuple(PORTS))
 
 
 class Host:

@@ -13,7 +13,7 @@ from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.usb import UsbFolder
 from tests.care.boards import Console, done
 from tests.console.typist import Typist
-from tests.support.appliance import free_port_offset
+from tests.support.ports import free_port_offset
 from tests.support.wire import send
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from tests.care.terminal import Terminal
-from tests.support.appliance import free_port_offset
+from tests.support.ports import free_port_offset
 
 
 def test_commands_are_typed_where_it_runs(tmp_path):

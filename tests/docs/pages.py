@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host_tools import events, tls_identity
-from tests.support.appliance import PORTS, ROOT, Appliance
+from tests.support.appliance import ROOT, Appliance
+from tests.support.ports import PORTS
 
 DOCS = ROOT / "firmware" / "docs"
 HOSTNAME = "picopost"

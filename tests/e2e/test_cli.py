@@ -12,7 +12,8 @@ import sys
 import pytest
 
 from tests.e2e.conftest import BOARDS
-from tests.support.appliance import ROOT, Appliance, free_port_offset
+from tests.support.appliance import ROOT, Appliance
+from tests.support.ports import free_port_offset
 from tests.support.wire import Pop3, send
 
 RUN = [sys.executable, "-m", "host_tools", "run"]

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools import run_command, tls_identity
 from host_tools.emulator.board import prepare_flash
-from tests.support.appliance import ROOT, free_port_offset
+from tests.support.appliance import ROOT
+from tests.support.ports import free_port_offset
 
 
 def _extension(certificate, kind):

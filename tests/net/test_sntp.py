@@ -12,7 +12,7 @@ from host_tools import accounts, boards, events
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.ntp_server import NtpServer
-from tests.support.appliance import free_port_offset
+from tests.support.ports import free_port_offset
 from tests.support.vm import Vm, VmError
 
 ASKED = bytes(40) + b"nonce567"

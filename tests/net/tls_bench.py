@@ -9,8 +9,8 @@ from pathlib import Path
 
 from host_tools import tls_identity
 from tests.net.wiznet_bench import PATIENCE, SERVICES, STATIC, WiznetBench
-from tests.support.appliance import free_port_offset
 from tests.support.bench import Bench
+from tests.support.ports import free_port_offset
 
 TLS_SERVICES = Path(__file__).with_name("vm_tls_services.py").read_text()
 

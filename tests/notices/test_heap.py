@@ -6,7 +6,8 @@ import pytest
 
 from tests.e2e.conftest import KINDS
 from tests.notices.servers import Web
-from tests.support.appliance import Appliance, free_port_offset
+from tests.support.appliance import Appliance
+from tests.support.ports import free_port_offset
 from tests.support.wire import Lines, send
 
 PROBE = Path(__file__).parents[1] / "support" / "notices_probe.py"

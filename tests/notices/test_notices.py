@@ -12,7 +12,8 @@ import pytest
 from host_tools.emulator.card_image import CardImage
 from tests.e2e.conftest import KINDS
 from tests.notices.servers import PASSWORD, USER, BlackHole, Broker, Web
-from tests.support.appliance import Appliance, free_port_offset
+from tests.support.appliance import Appliance
+from tests.support.ports import free_port_offset
 from tests.support.running import Running
 from tests.support.wire import Lines, Pop3, send
 

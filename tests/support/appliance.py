@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import queue
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+from tests.support.ports import free_port_offset
 
 ROOT = Path(__file__).parents[2]
 # The tests' patience, generous because it is never spent: who waits, waits for an event.
@@ -19,27 +19,6 @@ _PATIENCE = 60
 # All of a test's clients have one address, 127.0.0.1.
 CROWDED = {"sessions_per_address": 8}
 USERS = {"girl": "s3cret word", "boy": "pa55"}
-# The board's ports, as it comes.
-PORTS = (25, 110, 465, 587, 995)
-
-
-def free_port_offset(ports: tuple[int, ...] = PORTS) -> int:
-    """An offset at which all of the appliance's ports are free now.
-
-    Below the range that the kernel gives to clients (32768 and up): one of the many connections
-    of other tests could take a port there before the appliance does.
-    """
-    for _ in range(100):
-        offset = random.SystemRandom().randrange(2_000, 32_000)
-        try:
-            for port in ports:
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", offset + port))
-            return offset
-        except OSError:
-            continue
-    raise AssertionError("no free ports")
 
 
 class Appliance:

@@ -11,7 +11,8 @@ from pathlib import Path
 from host_tools import accounts, boards, events, tls_identity
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
-from tests.support.appliance import CROWDED, free_port_offset
+from tests.support.appliance import CROWDED
+from tests.support.ports import free_port_offset
 
 _PATIENCE = 60
 
