@@ -141,9 +141,10 @@ def parts_of(link: str) -> tuple[Part, ...]:
     return tuple(part for part in PARTS if part.link in (None, link))
 
 
-def imports(bits: int, way: str, link: str) -> dict[str, Cost]:
+def imports(bits: int, way: str, link: str, beside: int = 0) -> dict[str, Cost]:
     """By part; measured, but for FROZEN of 32 bits: what is measured IN_PLACE, less what is known
-    to be in flash then: constants and names. Raises Unavailable where there is no MicroPython of so
+    to be in flash then: constants and names. `beside`: octets that lie before them in the heap, by
+    which other garbage is taken for used. Raises Unavailable where there is no MicroPython of so
     many bits."""
     # A MicroPython for node runs no native code: the plain twins are measured.
     tree = (firmware_build.build_for_vm() if bits == 64 else
@@ -155,8 +156,8 @@ def imports(bits: int, way: str, link: str) -> dict[str, Cost]:
     inside = (str(tree), str(image or "")) if bits == 64 else ("/tree", "/image" if image else "")
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder) / "probe.py"
-        probe.write_text(f"PARTS = {parts!r}\nTREE = {inside[0]!r}\nIMAGE = {inside[1]!r}\n"
-                         + _PROBE.read_text() + (_COLLECTING if bits == 64 else ""))
+        probe.write_text(f"BESIDE = bytearray({beside})\nPARTS = {parts!r}\n"
+                         f"TREE = {inside[0]!r}\nIMAGE = {inside[1]!r}\n" + _PROBE.read_text() + (_COLLECTING if bits == 64 else ""))
         command = (vm.command(_PROBE_HEAP, str(probe)) if bits == 64 else
                    ["node", str(_NODE_PROBE), str(node_vm.module()), str(probe), str(tree),
                     *([str(image)] if image else [])])
