@@ -21,10 +21,12 @@ TRIES = 3
 LIST = "files.txt"  # a line each: path, blank, name in `f`
 FAULT = "fault.txt"  # how many starts failed one after the other, and what the last one said
 
-# RP2040 datasheet 4.7.6: REASON, whose bit 0 is TIMER, and SCRATCH4, in which the SDK tells the
-# watchdog that machine.WDT started from the resets that bootloaders and machine.reset() make of it.
-REASON = 0x40058008
-SCRATCH4 = 0x4005801C
+# RP2040 datasheet 4.7.6, RP2350 datasheet 12.9.7: REASON, whose bit 0 is TIMER, and SCRATCH4, in
+# which the SDK tells the watchdog that machine.WDT started from the resets that bootloaders and
+# machine.reset() make of it.
+WATCHDOG = 0x400D8000 if "RP2350" in sys.implementation._machine else 0x40058000
+REASON = WATCHDOG + 0x08
+SCRATCH4 = WATCHDOG + 0x1C
 STARTED = 0x6AB73121
 
 

@@ -35,6 +35,28 @@ class UnknownBoard(BoardError):
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A microcontroller. `ram_kib`: its RAM; `flash_mib`: that beside it, on the largest board
+    here; `family`: of the UF2 files that it takes; `board_id`: in INFO_UF2.TXT on its drive while
+    it waits for one.
+    """
+
+    name: str
+    ram_kib: int
+    flash_mib: int
+    family: int
+    board_id: str
+
+
+# RP2040 datasheet 2.6.2, 2.8.4; RP2350 datasheet 4.2, 5.5, and 5.7 for what it is called where
+# nobody has called it otherwise. Families: the specification of UF2, of the RP2350's the one for
+# its Arm cores.
+RP2040 = Chip("RP2040", 264, 2, 0xE48B_FF56, "RPI-RP2")
+RP2350 = Chip("RP2350", 520, 4, 0xE48B_FF59, "RP2350")
+CHIPS = (RP2040, RP2350)
+
+
+@dataclass(frozen=True)
 class Module:
     """A board as it is bought. `taken` are the GPIOs that it uses itself, each with what for, and
     `w5500` the wiring of a W5500 on it."""
@@ -44,21 +66,29 @@ class Module:
     led: int | str
     taken: dict[int, str]
     w5500: dict[str, int] | None = None
+    chip: Chip = RP2040
 
 
 _VSYS = "measures VSYS"
+_PICO = {23: "the regulator's power-save pin", 24: "senses VBUS", 25: "the LED", 29: _VSYS}
+_PICO_W = {23: "the radio's power", 24: "the radio's data", 25: "the radio's chip select",
+           29: "the radio's clock, and " + _VSYS}
+_EVB_PICO = {23: "not on the header", 24: "senses VBUS", 25: "the LED", 29: _VSYS}
+_EVB_PICO_W5500 = {"spi": 0, "sck": 18, "mosi": 19, "miso": 16, "cs": 17, "reset": 20,
+                   "interrupt": 21}
 MODULES = {
     # Raspberry Pi Pico datasheet, 2.1.
-    "pico": Module("Raspberry Pi Pico", ("wiznet", "wiznet5k"), 25, {
-        23: "the regulator's power-save pin", 24: "senses VBUS", 25: "the LED", 29: _VSYS}),
+    "pico": Module("Raspberry Pi Pico", ("wiznet", "wiznet5k"), 25, _PICO),
     # Raspberry Pi Pico W datasheet, 2.1.
-    "pico_w": Module("Raspberry Pi Pico W", ("wifi",), "LED", {
-        23: "the radio's power", 24: "the radio's data", 25: "the radio's chip select",
-        29: "the radio's clock, and " + _VSYS}),
+    "pico_w": Module("Raspberry Pi Pico W", ("wifi",), "LED", _PICO_W),
+    # Raspberry Pi Pico 2 W datasheet, 2.1.
+    "pico_2_w": Module("Raspberry Pi Pico 2 W", ("wifi",), "LED", _PICO_W, chip=RP2350),
     # WIZnet's W5500-EVB-Pico, its pinout; ports/rp2/boards/W5500_EVB_PICO/mpconfigboard.h.
-    "w5500_evb_pico": Module("WIZnet W5500-EVB-Pico", ("wiznet", "wiznet5k"), 25, {
-        23: "not on the header", 24: "senses VBUS", 25: "the LED", 29: _VSYS},
-        {"spi": 0, "sck": 18, "mosi": 19, "miso": 16, "cs": 17, "reset": 20, "interrupt": 21}),
+    "w5500_evb_pico": Module("WIZnet W5500-EVB-Pico", ("wiznet", "wiznet5k"), 25, _EVB_PICO,
+                             _EVB_PICO_W5500),
+    # Its pinout is the W5500-EVB-Pico's; ports/rp2/boards/W5500_EVB_PICO2/mpconfigboard.h.
+    "w5500_evb_pico2": Module("WIZnet W5500-EVB-Pico2", ("wiznet", "wiznet5k"), 25, _EVB_PICO,
+                              _EVB_PICO_W5500, RP2350),
 }
 LINKS = ("wifi", "wiznet", "wiznet5k")
 _BUS = ("spi", "sck", "mosi", "miso", "cs", "baudrate")
@@ -88,6 +118,11 @@ def load(name: str) -> dict:
     if wrong:
         raise BoardError(f"boards/{name}/board.json: {'; '.join(wrong)}")
     return definition
+
+
+def chip_of(definition: dict) -> Chip:
+    """The microcontroller of a board, by its definition."""
+    return MODULES[definition["module"]].chip
 
 
 def for_firmware(definition: dict) -> dict:
@@ -145,8 +180,10 @@ def _plain(definition: dict, name: str) -> list[str]:
     for key in ("title", "heap_source"):
         if not isinstance(definition[key], str) or not definition[key]:
             wrong.append(f"{key} must be text")
-    if not _is_whole(definition["heap_kib"]) or not 0 < definition["heap_kib"] < 264:
-        wrong.append("heap_kib must be KiB, less than the RP2040's 264")
+    module = MODULES.get(str(definition["module"]))
+    chip = module.chip if module else RP2040  # that it is none is said elsewhere
+    if not _is_whole(definition["heap_kib"]) or not 0 < definition["heap_kib"] < chip.ram_kib:
+        wrong.append(f"heap_kib must be KiB, less than the {chip.name}'s {chip.ram_kib}")
     image = definition["image"]
     shape = _keys("image.", image, ("name", "versions"), ("name", "versions"))
     if not shape and not re.fullmatch(r"[A-Z0-9_]+", str(image["name"])):

@@ -1,4 +1,4 @@
-"""`python -m host_tools compile`: every firmware file through mpy-cross, for board and VM."""
+"""`python -m host_tools compile`: every firmware file through mpy-cross, for boards and VM."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build both trees under build/firmware/ and say how large they are."""
-    for name, arch in (("rp2040", firmware_build.RP2040_ARCH), ("vm", firmware_build.vm_arch())):
+    """Build each tree under build/firmware/ and say how large it is."""
+    for name, arch in (*firmware_build.ARCHITECTURES.items(), ("vm", firmware_build.vm_arch())):
         try:
-            tree = firmware_build.build(firmware_build.BUILD / "firmware" / name, arch)
+            tree = firmware_build.build(firmware_build.BUILD / "firmware" / name.lower(),
+                                        arch)
         except firmware_build.BuildError as error:
             raise UserError(str(error)) from error
         files = [path for path in tree.rglob("*") if path.is_file()]

@@ -21,7 +21,7 @@ from host_tools.errors import UserError
 
 # Architectures as sys.implementation._mpy has them (MicroPython, docs/reference/mpyfiles.rst), by
 # mpy-cross' names for them.
-_ARCHITECTURES = {2: "x64", 4: "armv6m"}
+_ARCHITECTURES = {2: "x64", 4: "armv6m", 7: "armv7emsp"}
 _MPY_VERSION = 6
 
 
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         # A board without a firmware of ours is told what it must not do before it can do anything;
         # another one only when it has the version that knows these settings.
         changed = [] if is_ours else configuration.write()
-        if not in_image and arch == firmware_build.RP2040_ARCH:
+        if not in_image and arch == firmware_build.ARCHITECTURES["RP2040"]:
             say("Note: loaded from its files the firmware takes more heap than this board has; "
                 "README, \"An image with the firmware in it\", says how to get one.")
         if in_image:

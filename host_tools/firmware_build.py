@@ -29,7 +29,8 @@ WIZNET_MODULES = ("adafruit_wiznet5k/__init__", "adafruit_wiznet5k/adafruit_wizn
                   "adafruit_ticks")
 
 STAMP_MODULE = "picopost_stamp"
-RP2040_ARCH = "armv6m"
+# mpy-cross' names for the cores of the chips: Cortex-M0+, and M33 with its FPU.
+ARCHITECTURES = {"RP2040": "armv6m", "RP2350": "armv7emsp"}
 _VM_ARCH = {"x86_64": "x64", "AMD64": "x64"}
 
 

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         choice.confirm(f"Put {file.name} on the board at {drive}?", options.yes)
     else:
         # Before anything is stopped or asked: the image, as far as it can be known.
-        file = image.find({}, options.uf2) if options.uf2 else None
+        file = image.find(None, options.uf2) if options.uf2 else None
         port = choice.port(options)
         choice.confirm(f"Put {file.name if file else 'MicroPython'} on the board at {port.title}?",
                        options.yes)
@@ -59,14 +59,15 @@ def _to_bootloader(options: argparse.Namespace, usb: Usb, port: Port,
         prompt.bootloader()
     drives = image.wait(lambda: [drive for drive in usb.drives() if drive not in before])
     if not drives:
-        raise UserError("the board waits for an image, but its drive RPI-RP2 is not mounted here: "
-                        "mount it, then once more")
+        raise UserError("the board waits for an image, but its drive ("
+                        + " or ".join(chip.board_id for chip in boards.CHIPS)
+                        + ") is not mounted here: mount it, then once more")
     return drives[0], file
 
 
 def _image(options: argparse.Namespace, name: str) -> Path:
     if options.uf2:
-        return image.find({}, options.uf2)
+        return image.find(None, options.uf2)
     if not name:
         raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names())
                         + ", or UF2=FILE")

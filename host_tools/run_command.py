@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
             board = rp2040_board.Rp2040Board(definition, card, flash, options.port_offset,
                                              options.image, main)
         else:
-            usb = UsbFolder(options.usb, options.unplug_after) if options.usb else None
+            usb = UsbFolder(options.usb, boards.chip_of(definition),
+                            options.unplug_after) if options.usb else None
             board = EmulatedBoard(definition, card, usb.folder / "flash.img" if usb else flash,
                                   options.port_offset, heap_kib, main, usb,
                                   not usb if options.in_place is None else options.in_place,

@@ -1,4 +1,7 @@
-"""The chip's watchdog: a loop that stands still for 8 seconds is a reset (RP2040 datasheet 4.7)."""
+"""The chip's watchdog: a loop that stands still for 8 seconds is a reset (RP2040 datasheet 4.7,
+RP2350 datasheet 12.9)."""
+
+import sys
 
 from micropython import const
 
@@ -6,8 +9,9 @@ import machine
 
 from picopost import limits
 
-# WATCHDOG_CTRL's ENABLE (4.7.6), at the alias that clears bits (2.1.2). `machine` cannot stop it.
-_CTRL_CLEAR = const(0x4005B000)
+# WATCHDOG_CTRL's ENABLE (4.7.6; 12.9.7), at the alias that clears bits (2.1.2; 2.1.3). `machine`
+# cannot stop it.
+_CTRL_CLEAR = 0x400DB000 if "RP2350" in sys.implementation._machine else 0x4005B000
 _ENABLE = const(1 << 30)
 
 

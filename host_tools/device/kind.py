@@ -12,7 +12,9 @@ from host_tools.errors import UserError
 # How an image calls the board that it is for (sys.implementation._machine): which of ours it is.
 MACHINES = {"Raspberry Pi Pico W with RP2040": ("pico_w",),
             "Raspberry Pi Pico with RP2040": ("pico_w5500",),
-            "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico")}
+            "W5500-EVB-Pico with RP2040": ("pico_w5500", "w5500_evb_pico"),
+            "Raspberry Pi Pico 2 W with RP2350": ("pico_2_w",),
+            "W5500-EVB-Pico2 with RP2350": ("w5500_evb_pico2",)}
 
 _FACTS = """
 import sys

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
+from host_tools import boards
+
 # Raspberry Pi's vendor id, which MicroPython's rp2 images have too (ports/rp2/mpconfigport.h).
 _VENDOR = 0x2E8A
-# On the drive of an RP2040 that waits for an image (RP2040 datasheet 2.8.4.1).
+# On the drive of a chip that waits for an image (RP2040 datasheet 2.8.4.1, RP2350 datasheet 5.5).
 INFO = "INFO_UF2.TXT"
-_BOARD_ID = "RPI-RP2"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Port:
 
 
 class Usb:
-    """This computer's. `ports` is those of boards, `drives` those of RP2040s in BOOTSEL mode."""
+    """This computer's. `ports` is those of boards, `drives` those of chips in BOOTSEL mode."""
 
     def ports(self) -> list[Port]:
         return [Port(port.device, f"{port.device} ({port.product or port.description}"
@@ -37,7 +38,8 @@ class Usb:
 
 
 class FolderUsb(Usb):
-    """An emulated board's (`run --usb FOLDER`): `serial` in it, or the drive `RPI-RP2`."""
+    """An emulated board's (`run --usb FOLDER`): `serial` in it, or a drive called as its chip is.
+    """
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -47,8 +49,8 @@ class FolderUsb(Usb):
         return [Port(str(port), f"{port} (emulated)")] if port.exists() else []
 
     def drives(self) -> list[Path]:
-        drive = self._folder / _BOARD_ID
-        return [drive] if _waits(drive) else []
+        folders = [self._folder / chip.board_id for chip in boards.CHIPS]
+        return [folder for folder in folders if _waits(folder)]
 
 
 def _mounted() -> list[Path]:
@@ -64,8 +66,14 @@ def _mounted() -> list[Path]:
     return [Path(line.split(" ")[1].replace("\\040", " ")) for line in mounts]
 
 
-def _waits(folder: Path) -> bool:
+def chip_at(drive: Path) -> boards.Chip | None:
+    """What waits behind that drive, if it is one of ours."""
     try:
-        return _BOARD_ID in (folder / INFO).read_text(errors="replace")
+        info = (drive / INFO).read_text(errors="replace")
     except OSError:
-        return False
+        return None
+    return next((chip for chip in boards.CHIPS if f"Board-ID: {chip.board_id}" in info), None)
+
+
+def _waits(folder: Path) -> bool:
+    return chip_at(folder) is not None

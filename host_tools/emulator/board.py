@@ -40,7 +40,7 @@ _IN_PLACE_SCRIPT = Path(__file__).parent / "vm_in_place.py"
 _USB_SCRIPT = Path(__file__).parent / "vm_board.py"
 _STOP_TIME = 10  # s for the firmware to sync the card and leave
 _CTRL_C = b"\x03"
-# What loose files take of the heap beyond an image's, and which no board has (DESIGN.md, "What the
+# What loose files take of the heap beyond an image's, and no RP2040 has (DESIGN.md, "What the
 # heap is spent on"), KiB.
 _LOOSE_KIB = 48
 _TURN = 0.5  # s between two looks at the watchdog
@@ -167,7 +167,8 @@ class EmulatedBoard:
                 script, more, image = in_place(firmware_build.build_for_vm(), script)
                 heap_kib += more
                 flash.update(image)
-            elif heap_kib == self.definition["heap_kib"]:
+            elif (heap_kib == self.definition["heap_kib"]
+                  and boards.chip_of(self.definition) is boards.RP2040):
                 heap_kib += _LOOSE_KIB
         else:
             tree = firmware_build.build_for_vm()

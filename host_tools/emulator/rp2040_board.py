@@ -185,7 +185,7 @@ class Rp2040Board:
     def files(self) -> dict[str, bytes]:
         """What is in the file system at the start: the firmware, and the folder `flash`."""
         tree = firmware_build.build(firmware_build.BUILD / "firmware" / "rp2040",
-                                    firmware_build.RP2040_ARCH)
+                                    firmware_build.ARCHITECTURES["RP2040"])
         files = {path.relative_to(folder).as_posix(): path.read_bytes()
                  for folder in (tree, self.flash)
                  for path in sorted(folder.rglob("*")) if path.is_file()}

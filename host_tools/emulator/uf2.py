@@ -1,4 +1,4 @@
-"""An image for the RP2040 as a UF2 file: what it puts into flash, and where its file system lies.
+"""An image as a UF2 file: what it puts into flash, and where its file system lies.
 
 Sources: the specification of UF2 (github.com/microsoft/uf2); pico-sdk's binary information
 (pico/binary_info/structure.h, defs.h), in which MicroPython names its file system
@@ -11,9 +11,10 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-RP2040_FAMILY = 0xE48B_FF56
-FLASH_BASE = 0x1000_0000  # where flash is in the RP2040's address space (XIP)
-FLASH_SIZE = 2 << 20  # of the Pico and of the W5500-EVB-Pico
+from host_tools import boards
+
+FLASH_BASE = 0x1000_0000  # where flash is in the address space of both chips (XIP)
+FLASH_SIZE = boards.RP2040.flash_mib << 20
 
 _BLOCK = 512
 _HEADER = "<8I"  # two magics, flags, address, octets, number, how many, family
@@ -42,9 +43,9 @@ class Region(NamedTuple):
     size: int
 
 
-def read(path: Path) -> bytes:
-    """What is in the flash of an RP2040 that was given this file, from the beginning of flash on;
-    0xFF where the file says nothing.
+def read(path: Path, chip: boards.Chip = boards.RP2040) -> bytes:
+    """What is in the flash of a chip that was given this file, from the beginning of flash on; 0xFF
+    where the file says nothing.
 
     Raises ImageError when it is no UF2, one for another chip, or not whole; OSError.
     """
@@ -62,12 +63,12 @@ def read(path: Path) -> bytes:
                 != _END_MAGIC or octets > _MOST_OCTETS):
             raise ImageError(f"no UF2 file from block {at // _BLOCK} on")
         families.add(family if flags & _FAMILY_PRESENT else None)
-        if flags & _NOT_MAIN_FLASH or not flags & _FAMILY_PRESENT or family != RP2040_FAMILY:
+        if flags & _NOT_MAIN_FLASH or not flags & _FAMILY_PRESENT or family != chip.family:
             continue
         offset = address - FLASH_BASE
-        if not 0 <= offset <= FLASH_SIZE - octets:
+        if not 0 <= offset <= (chip.flash_mib << 20) - octets:
             raise ImageError(f"block {number} goes to {address:#x}, which is not in the flash of "
-                             f"{FLASH_SIZE >> 20} MB")
+                             f"{chip.flash_mib} MB")
         numbers.add(number)
         count = of
         if len(flash) < offset + octets:
@@ -76,7 +77,7 @@ def read(path: Path) -> bytes:
     if not numbers:
         names = ", ".join("one that it does not name" if family is None else f"family {family:#x}"
                           for family in families)
-        raise ImageError(f"for another chip ({names}), not for the RP2040 ({RP2040_FAMILY:#x})")
+        raise ImageError(f"for another chip ({names}), not for the {chip.name} ({chip.family:#x})")
     if len(numbers) != count:
         raise ImageError(f"cut off: {len(numbers)} of {count} blocks")
     return bytes(flash)

@@ -1,4 +1,4 @@
-"""The USB side of an emulated board, in a folder: `serial`, or the drive `RPI-RP2`."""
+"""The USB side of an emulated board, in a folder: `serial`, or a drive called as its chip is."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import time
 import tty
 from pathlib import Path
 
+from host_tools import boards
 from host_tools.device.usb import INFO
 from host_tools.emulator import uf2
 
 # Of flash, what an image leaves for its file system, KiB (ports/rp2/boards/*/mpconfigboard.h:
 # MICROPY_HW_FLASH_STORAGE_BYTES).
-FLASH_KIB = {"RPI_PICO_W": 848, "RPI_PICO": 1408, "W5500_EVB_PICO": 1408}
+FLASH_KIB = {"RPI_PICO_W": 848, "RPI_PICO": 1408, "W5500_EVB_PICO": 1408, "RPI_PICO2_W": 2560,
+             "W5500_EVB_PICO2": 1408}
 BLOCK = 4096
 _PIECE = 4096
 _FULL = 1 << 16
 _PATIENCE = 3  # s, less than a watchdog's
-_INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
+_INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: %s\n"
 
 
 class UsbFolder:
-    """`folder` is made; what was left in it by a board that is gone, goes.
+    """Of a board with `chip`. `folder` is made; what was left in it by a board that is gone, goes.
 
     The port is a pseudo-terminal, another one after each reset, as the device of a real board goes
     and comes. What nobody reads waits, `full` says when that is too much for more, and is lost when
@@ -32,11 +34,13 @@ class UsbFolder:
     `typed`.
     """
 
-    def __init__(self, folder: Path, unplug_after: int | None = None):
+    def __init__(self, folder: Path, chip: boards.Chip = boards.RP2040,
+                 unplug_after: int | None = None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._port = folder / "serial"
-        self.drive = folder / "RPI-RP2"
+        self.drive = folder / chip.board_id
+        self._chip = chip
         self._ours = self._theirs = -1
         self._waiting = b""
         self._moved = 0.0  # s, when some of that went, or the first of it came
@@ -114,7 +118,7 @@ class UsbFolder:
     def offer_drive(self) -> None:
         """As a board without an image, or whose BOOTSEL is held down."""
         self.drive.mkdir()
-        (self.drive / INFO).write_text(_INFO)
+        (self.drive / INFO).write_text(_INFO % self._chip.board_id)
 
     def taken(self) -> bytes | None:
         """The program that was copied to the drive, which is gone then; None while there is none
@@ -122,7 +126,7 @@ class UsbFolder:
         """
         for path in self.drive.glob("*.uf2"):
             try:
-                program = uf2.read(path)
+                program = uf2.read(path, self._chip)
             except (uf2.ImageError, OSError):
                 continue  # it is still coming, or nothing
             shutil.rmtree(self.drive)

@@ -204,7 +204,7 @@ def native_more() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for native, plain in _NATIVE:
             sizes = []
-            for name, arch in ((native, firmware_build.RP2040_ARCH), (plain, None)):
+            for name, arch in ((native, firmware_build.ARCHITECTURES["RP2040"]), (plain, None)):
                 target = Path(folder) / (name.replace("/", "_") + ".mpy")
                 firmware_build.compile_file(firmware_build.FIRMWARE / "picopost" / f"{name}.py",
                                             target, arch, name)

@@ -15,7 +15,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from host_tools.firmware_build import FIRMWARE, RP2040_ARCH, compile_file
+from host_tools.firmware_build import ARCHITECTURES, FIRMWARE, compile_file
 
 HERTZ = 125_000_000
 
@@ -94,7 +94,7 @@ def viper_code(source: Path) -> list[bytes]:
     """The armv6m code of each viper function of a firmware file, in order."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "kernel.mpy"
-        compile_file(source, target, RP2040_ARCH, source.name)
+        compile_file(source, target, ARCHITECTURES["RP2040"], source.name)
         data = target.read_bytes()
     if data[:2] != b"M\x06":
         raise KernelError(f"a .mpy of version {data[1]}, known is 6")

@@ -22,7 +22,7 @@ from host_tools.emulator.card_image import CardImage
 from host_tools.emulator.chips.sd_card import SDCard
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.rp2040 import CycleMarks, SpiWire
-from host_tools.firmware_build import FIRMWARE, RP2040_ARCH, compile_file
+from host_tools.firmware_build import ARCHITECTURES, FIRMWARE, compile_file
 from tests.bench import kernels
 from tests.bench.scripted_network import Client, Script, ScriptedLan
 
@@ -142,7 +142,7 @@ def in_image(image: Path) -> dict[str, float]:
             await device.astart(timeout=_BOOT)
             # Its USB host floods the guest with interrupts otherwise.
             device.mcu.usb_ctrl.read_delay_microseconds = 1000
-            for statement in upload(RP2040_ARCH):
+            for statement in upload(ARCHITECTURES["RP2040"]):
                 await say(device, statement)
             out = await say(device, "import rp2040_probe\n"
                                     f"rp2040_probe.probe({board!r}, {MARK_PIN})")

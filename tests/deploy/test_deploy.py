@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from host_tools import deploy_command, firmware_build
+from host_tools import boards, deploy_command, firmware_build
 from host_tools.deploy import services, transfer, version
 from host_tools.deploy.version import Version
 from host_tools.device.flash_files import LIST, listed
@@ -18,7 +18,6 @@ from host_tools.errors import UserError
 from tests.deploy.usb_board import ANSWERS, UsbBoard
 from tests.support.wire import Pop3, send
 
-BOARDS = ("pico_w", "pico_w5500", "w5500_evb_pico")
 LETTER = b"Subject: hello\r\n\r\nIt works.\r\n"
 # Where a cable is pulled: how often in `make test`, and with another seed.
 CUTS = int(os.environ.get("PICOPOST_DEPLOY_CUTS", "4"))
@@ -30,7 +29,7 @@ def carries_a_letter(board: UsbBoard) -> None:
         assert session.take_all()[-1].endswith(LETTER)
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", boards.names())
 def test_from_nothing_to_a_letter(tmp_path, capsys, name):
     with UsbBoard(tmp_path, name) as board:
         board.deploy()

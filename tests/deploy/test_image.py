@@ -9,11 +9,14 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import pytest
 
+from host_tools import boards
 from host_tools.deploy import image
+from host_tools.device.usb import FolderUsb, chip_at
 from host_tools.errors import UserError
 from tests.rp2040 import images
 
-DEFINITION = {"image": {"name": "RPI_PICO_W", "versions": ">=1.28,<1.30"}}
+DEFINITION = {"module": "pico_w", "image": {"name": "RPI_PICO_W", "versions": ">=1.28,<1.30"}}
+PICO_2_W = {"module": "pico_2_w", "image": {"name": "RPI_PICO2_W", "versions": ">=1.28,<1.30"}}
 
 
 def uf2(path, **more):
@@ -61,13 +64,41 @@ def test_the_newest_of_the_cache(tmp_path):
     assert image.find(DEFINITION, None, tmp_path).name == "RPI_PICO_W-20260601-v1.29.0.uf2"
 
 
+def test_of_an_rp2350_the_one_for_its_arm_cores(tmp_path):
+    arm = uf2(tmp_path / "RPI_PICO2_W-20260101-v1.28.0.uf2", family=boards.RP2350.family)
+    uf2(tmp_path / "RPI_PICO2_W-RISCV-20260101-v1.28.0.uf2", family=0xE48B_FF5A)
+    assert image.find(PICO_2_W, None, tmp_path) == image.find(PICO_2_W, arm, tmp_path) == arm
+    with pytest.raises(UserError, match="for another chip .* not for the RP2040"):
+        image.find(DEFINITION, arm, tmp_path)
+
+
+def test_an_image_for_another_chip_than_waits_goes_nowhere(tmp_path):
+    drive = tmp_path / "RP2350"
+    drive.mkdir()
+    (drive / "INFO_UF2.TXT").write_text("UF2 Bootloader v1.0\nModel: Raspberry Pi RP2350\n"
+                                        "Board-ID: RP2350\n")
+    usb = FolderUsb(tmp_path)
+    assert usb.drives() == [drive] and chip_at(drive) is boards.RP2350
+    with pytest.raises(UserError, match="for another chip .* not for the RP2350"):
+        image.flash(usb, drive, uf2(tmp_path / "a.uf2"), print)
+    assert [path.name for path in drive.iterdir()] == ["INFO_UF2.TXT"]
+
+
+def test_where_no_board_is_known_an_image_for_any_will_do(tmp_path):
+    for chip in boards.CHIPS:
+        path = uf2(tmp_path / f"{chip.name}.uf2", family=chip.family)
+        assert image.find(None, path) == path
+    with pytest.raises(UserError, match="for another chip"):
+        image.find(None, uf2(tmp_path / "c.uf2", family=0xE48B_FF5A))
+
+
 def test_without_any_it_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"RPI_PICO_W \(>=1.28,<1.30\) from micropython.org/downl"):
         image.find(DEFINITION, None, tmp_path / "cache")
 
 
 def with_url(url, sha256):
-    return {"image": {**DEFINITION["image"], "url": url, "sha256": sha256}}
+    return {**DEFINITION, "image": {**DEFINITION["image"], "url": url, "sha256": sha256}}
 
 
 def test_a_download_is_checked_and_kept(tmp_path, server):

@@ -61,7 +61,7 @@ def test_bytecode_that_it_cannot_run(bare, monkeypatch):
 
 def test_a_board_that_nobody_named(bare):
     assert "which board is it" in refused(bare, board=None)
-    assert "there are pico_w, pico_w5500, w5500_evb_pico" in refused(bare, board="pico_x")
+    assert "there are pico_2_w, pico_w, pico_w5500, w5500" in refused(bare, board="pico_x")
 
 
 def test_the_image_of_another_board(bare, monkeypatch):

@@ -7,7 +7,7 @@ import json
 import signal
 from pathlib import Path
 
-from host_tools import deploy_command
+from host_tools import boards, deploy_command
 from host_tools.device.prompt import Prompt
 from tests.rp2040 import images
 from tests.support.appliance import Appliance
@@ -46,7 +46,7 @@ class UsbBoard(Appliance):
         if not image.exists():
             flash = bytearray(b"\xff" * 0x1000)
             images.binary_info(flash)
-            images.uf2(image, bytes(flash))
+            images.uf2(image, bytes(flash), family=boards.chip_of(boards.load(self.board)).family)
         given = {"board": self.board, "port": None, "uf2": image, "answers": answers,
                  "settings": [], "user": None, "yes": False, "usb": self.usb,
                  "reach": f"127.0.0.1:{self.offset}"}

@@ -11,8 +11,10 @@ from tests.e2e import clients
 from tests.e2e.letters import LETTERS
 from tests.support.appliance import Appliance
 
-# Every board there is: what mail, sessions and the command line do is tested on each.
-BOARDS = tuple(boards.names())
+# What mail, sessions and the command line do is tested on each RP2040. Boards with an RP2350 have
+# the same links and more heap; tests/deploy brings the firmware onto them, and mail.
+BOARDS = tuple(name for name in boards.names()
+               if boards.chip_of(boards.load(name)) is boards.RP2040)
 # One for each kind of sockets, lwIP's and the W5500's own. Boards of a kind differ in how their
 # link comes up (tests/net) and in nothing above it, so what takes long, and asks what many
 # programs and strangers do at a socket, is tested on one of each kind.

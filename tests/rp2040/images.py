@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from host_tools.emulator.uf2 import FLASH_BASE, FLASH_SIZE, RP2040_FAMILY
+from host_tools import boards
+from host_tools.emulator.uf2 import FLASH_BASE, FLASH_SIZE
 
 _UART0 = 0x4003_4000
 _LIST = 0x1000  # in flash
@@ -27,7 +28,7 @@ PROMPT = 'MicroPython v1.28.0\r\nType "help()" for more information.\r\n>>> '
 STORAGE = 1408 * 1024
 
 
-def uf2(path: Path, flash: bytes, *, family: int | None = RP2040_FAMILY,
+def uf2(path: Path, flash: bytes, *, family: int | None = boards.RP2040.family,
         base: int = FLASH_BASE) -> Path:
     """Write `flash` as a UF2 file, with one block for each 256 octets."""
     blocks = [flash[at : at + _PAYLOAD].ljust(_PAYLOAD, b"\xff")

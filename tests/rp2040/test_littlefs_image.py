@@ -82,7 +82,7 @@ def test_what_micropython_writes_is_read(tmp_path):
 
 def test_the_whole_firmware_fits_and_is_whole(tmp_path):
     tree = firmware_build.build(firmware_build.BUILD / "firmware" / "rp2040",
-                                firmware_build.RP2040_ARCH)
+                                firmware_build.ARCHITECTURES["RP2040"])
     files = {file.relative_to(tree).as_posix(): file.read_bytes()
              for file in tree.rglob("*") if file.is_file()}
     path = tmp_path / "flash"

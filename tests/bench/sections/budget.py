@@ -82,7 +82,8 @@ def section(found: dict[str, Budget]) -> Section:
     result.tables.append(sums)
     for name, of in found.items():
         totals = of.sums()
-        for way, working in ((FROZEN, True), (LOOSE, False)):
+        roomy = boards.chip_of(of.definition) is boards.RP2350
+        for way, working in ((FROZEN, True), (LOOSE, roomy)):
             free = totals[way].free(working) if totals else None
             result.targets.append(Target(
                 f"{name}, {way}: {FREE:.0%} of the heap free {'at work' if working else 'at rest'}",
