@@ -206,6 +206,11 @@ class LargeMessage:
                 self._file = segment.create(self.mailbox.path, self._number)
                 self._file.write(buffer)
                 self._file.flush()
+            except BaseException:
+                if self._file:  # a full card: its name may have a cluster all the same
+                    volume.shut(self._file)
+                    self._file = None
+                raise
             finally:
                 volume.structural -= 1
         self.size += len(buffer)
