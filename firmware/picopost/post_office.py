@@ -155,9 +155,9 @@ class PostOffice:
                     return known
         return None
 
-    def admit(self, name, size, messages=1):
+    def admit(self, name, size, messages=1, room=None):
         """None, or the Reply that refuses so many messages of `size` octets in all (0: not known
-        yet).
+        yet). `room`: what they still want of the card, where that is less.
         """
         mailbox = self._mailboxes.get(name)
         if mailbox is None:
@@ -175,7 +175,7 @@ class PostOffice:
             state = os.statvfs(self.root)
         except OSError:
             return replies.LOCAL_ERROR
-        if state[0] * state[3] < size + limits.MIN_FREE:
+        if state[0] * state[3] < (size if room is None else room) + limits.MIN_FREE:
             return replies.CARD_FULL
         return None
 

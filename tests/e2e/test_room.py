@@ -67,6 +67,24 @@ def test_quotas_and_retention(tmp_path):
 
 
 @pytest.mark.parametrize("board", ["pico_w"])
+def test_a_letter_wants_its_room_once(tmp_path, board):
+    """It is on the card, all but its end, when its size is known: that room is not free any more,
+    nor is it wanted again.
+    """
+    from host_tools.emulator.card_image import CardImage
+
+    card = tmp_path / "card.img"
+    CardImage.create(card, 8 << 20).close()
+    text = b"".join(b"%078d\r\n" % i for i in range(46_000))  # 3.7 MB
+    with Appliance(card, board) as appliance:
+        assert send(appliance.smtp, text).startswith(b"250")
+        assert send(appliance.smtp, text).startswith(b"452 4.3.1 "), "MIN_FREE is left"
+        reader = Pop3(appliance.pop3, "girl", appliance.users["girl"])
+        assert len(reader.sizes()) == 1 and reader.text(1).endswith(text)
+        reader.quit()
+
+
+@pytest.mark.parametrize("board", ["pico_w"])
 def test_full_card(tmp_path, board):
     """Filled to the last block: 452, nothing lost, and service again after deletions."""
     from host_tools.emulator.card_image import CardImage

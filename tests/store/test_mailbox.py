@@ -536,3 +536,52 @@ def test_names_that_are_no_utf8_close_no_mailbox(vm):
     vm.exec(f"disk.data[{at}] = 0x8E; volume.unmount(); mount(); open_box('a')")
     assert vm.eval("listing('a')")[:2] == before and len(vm.eval("listing('a')")) == 3
     assert not any("rebuilding" in line for line in vm.printed)
+
+
+def test_a_retraction_that_waits_is_made_before_slots_change(vm):
+    """The heap was full when a copy was to be taken back; then the index is packed."""
+    vm.exec("for i in range(150): deliver(['a'], b'Subject: %d\\r\\n\\r\\n.\\r\\n' % i)")
+    vm.exec("delete('a', range(2, 145))")
+    kept = vm.eval("listing('a')")
+    vm.exec("""
+def full():
+    raise MemoryError
+deliver(['a'], b'Subject: of which nobody hears\\r\\n\\r\\n.\\r\\n')
+boxes['a'].settle = full
+boxes['a'].retract()
+del boxes['a'].settle
+path = boxes['a'].index.path
+sweep('a')
+""")
+    assert vm.eval("boxes['a'].index.path != path"), "it was packed"
+    assert vm.eval("listing('a')") == kept
+    deliver(vm, ["a"], letter(50))
+    vm.exec("reopen('a')")
+    assert vm.eval("listing('a')")[:-1] == kept
+
+
+def test_marks_that_nobody_wrote_do_not_stay_behind_a_closed_index(vm):
+    """Its session was cancelled, or the heap was full, and then the card was exchanged."""
+    deliver(vm, ["a"], letter(50))
+    vm.exec("boxes['a'].index.mark_deleted(0); boxes['a'].close(); reopen('b'); reopen('a')")
+    assert len(vm.eval("listing('a')")) == 1
+
+
+def test_a_letter_is_rebuilt_from_where_its_record_says(vm):
+    """A small letter got its place but no record; a large one got the UID. A PC's letter in a
+    segment before them has the index rebuilt.
+    """
+    vm.exec("for i in range(80): deliver(['a'], b'Subject: %d\\r\\n\\r\\n' % i + b'x' * 3600 + "
+            "b'\\r\\n.\\r\\n')")
+    vm.exec("append_unrecorded('a', b'Subject: t\\n\\nnobody was promised this\\n\\n')")
+    assert vm.eval("boxes['a'].active_number") > 0
+    deliver(vm, ["a"], letter(9000, "promised"))
+    before = vm.eval("listing('a')"), vm.eval("digest('a', 81)")
+    vm.exec("""
+with open('/sd/a/00/0000.MBX', 'ab') as file:
+    file.write(b'From pc Mon Nov 23 10:00:00 2026\\nSubject: pc\\n\\nbody\\n\\n')
+reopen('a')
+""")
+    assert any(" rebuilding " in line for line in vm.printed)
+    assert vm.eval("listing('a')")[:-1] == before[0]
+    assert vm.eval("digest('a', 81)") == before[1]

@@ -69,6 +69,7 @@ def start_again():
 mount()
 block = bytearray(limits.CARD_BLOCK + 8)
 boxes = {}
+halves = []
 
 
 async def nothing():
@@ -112,6 +113,7 @@ def deliver_half(name, wire):
     """A large message whose end never comes, as a power cut leaves it."""
     delivery = Delivery(block, [boxes[name]], b"boy@abc.com", b"abc.com ([192.0.2.1])", b"ESMTP",
                         b"xyz.com", None)
+    halves.append(delivery)  # no power cut collects its file, which would be written to then
     at = delivery.feed(wire, 0, len(wire))
     while at < len(wire):
         delivery.spill()

@@ -65,16 +65,16 @@ class Transaction:
             except MemoryError:
                 pass  # its 250 does not hang on a notice
         if outcome is replies.MAIL_ACCEPTED and self._talk.sender:
-            outcomes = self._outcomes(full)
-            if outcomes:
-                outcome = await self._report(outcomes, full)
+            outcome = await self._report(full)
         return outcome
 
     def _full(self):
         """{name: Reply} of the mailboxes that cannot take it, now that its size is known."""
         full = {}
         for mailbox in self._mailboxes:
-            refusal = self._office.admit(mailbox.name, self._delivery.octets)
+            # All but the last block is on the card already.
+            refusal = self._office.admit(mailbox.name, self._delivery.octets, 1,
+                                         limits.CARD_BLOCK)
             if refusal is not None:
                 full[mailbox.name] = refusal
         return full
@@ -89,7 +89,7 @@ class Transaction:
         size, messages = limits.MAX_REPORT, 1
         if talk.sender in [mailbox.name for mailbox in self._mailboxes]:  # it gets both
             size, messages = size + self._delivery.octets, 2
-        if self._office.admit(talk.sender, size, messages) is not None:
+        if self._office.admit(talk.sender, size, messages, limits.MAX_REPORT) is not None:
             return False
         return all([notice.notify & parameters.FAILURE for notice in talk.notices
                     if any([name in full for name in notice.mailboxes])])
@@ -110,8 +110,8 @@ class Transaction:
                 outcomes.append((path, None, full[name]))
         return outcomes
 
-    async def _report(self, outcomes, full):
-        """Tell the sender; returns the final Reply.
+    async def _report(self, full):
+        """Tell the sender what there is to tell; returns the final Reply.
 
         Where somebody will not get the message, the report is part of the promise: without it the
         sender hears 451 and sends again, and the others get the letter twice. Without the report
@@ -121,6 +121,9 @@ class Transaction:
         office = self._office
         self._channel.expect(limits.CARD_TIME)
         try:
+            outcomes = self._outcomes(full)
+            if not outcomes:
+                return replies.MAIL_ACCEPTED
             if office.admit(talk.sender, limits.MAX_REPORT) is not None:
                 raise OSError(ENOSPC)
             await load("picopost.smtp.report").write(

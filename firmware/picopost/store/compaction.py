@@ -99,9 +99,11 @@ def _pack_index(mailbox):
 
     Given up when a record changes meanwhile; the next sweep tries again.
     """
+    mailbox.settle()  # by its slot here
     old = mailbox.index
     changes = mailbox.changes
     builder = Builder(mailbox.path, mailbox.volume, old, old.live, old.uid_validity)
+    new = index_file.Index(mailbox.path, mailbox.volume)
     done = False
     try:
         for _ in builder.prepare():
@@ -120,12 +122,13 @@ def _pack_index(mailbox):
                 builder.put(to, words[base], *[words[base + i] for i in range(1, 7)])
                 to += 1
             slot += 1
+        new.succeed(builder, old, to)
         builder.finish(old.next_uid)
         done = True
     finally:
         if not done:
+            new.close()
             builder.abandon()
-    mailbox.index = index_file.Index(mailbox.path, mailbox.volume)
-    mailbox.index.succeed(old, to)
+    mailbox.index = new
     old.close()
     remove_others(mailbox.path, mailbox.index.path)

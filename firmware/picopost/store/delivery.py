@@ -162,26 +162,26 @@ class Delivery:
             self.spill()
         length = self._state[mboxrd.TARGET] + 1
         self._block[length - 1] = 10  # the blank line that ends a message in mbox
-        done = []
+        done = 0
         try:
             if self._large is None:
                 for mailbox in self._mailboxes:
                     self._stamp(mailbox, True)
                     mailbox.append(self._block, length, self._from_line, self.octets, self._date)
-                    done.append(mailbox)
+                    done += 1
             else:
                 rest = self._view[:length]
-                while self._large:
-                    large = self._large[-1]
+                for large in self._large:  # in the order of the mailboxes
                     large.write(rest)
                     large.commit(self._uid_at, self._from_line, self.octets, self._date)
-                    done.append(large.mailbox)
-                    self._large.pop()
+                    done += 1
+                self._large = None
         except BaseException:  # a MemoryError too
             # Nobody was told of the copies that did get through: they go again, or the sender's
             # next try would bring them twice.
-            for mailbox in done:
-                mailbox.retract()
+            while done:
+                done -= 1
+                self._mailboxes[done].retract()
             self.abort()
             raise
 

@@ -3,7 +3,8 @@
 An exception of a block device unwinds FatFs half-way: a file's position and its cluster no longer
 agree, and the next seek goes to somebody else's cluster (seen with a failing disk, in the VM).
 So nothing is asked of a volume after an error; it is mounted anew, with recovery, as after a
-power cut. Files left open would still write at their finalisation: see `shut`.
+power cut. Where the heap was full in the midst of it, that is the same: a MemoryError unwinds as
+far. Files left open would still write at their finalisation: see `shut`.
 """
 
 
@@ -30,8 +31,7 @@ class FailStop:
         self._buf = buf
         error = next(self._reads)
         if error:
-            if isinstance(error, OSError):
-                self.failure = error.args
+            self.fail(error)
             raise error
 
     def _reading(self):
@@ -56,8 +56,8 @@ class FailStop:
             raise OSError(*self.failure)
         try:
             self.card.writeblocks(block, buf)
-        except OSError as error:
-            self.failure = error.args
+        except BaseException as error:
+            self.fail(error)
             raise
 
     def ioctl(self, operation, argument):
@@ -68,9 +68,15 @@ class FailStop:
             raise OSError(*self.failure)
         try:
             return self.card.ioctl(operation, argument)
-        except OSError as error:
-            self.failure = error.args
+        except BaseException as error:
+            self.fail(error)
             raise
+
+    def fail(self, error):
+        """This has unwound FatFs: what it wanted was not done, or half of it."""
+        if not self.failure:
+            self.failure = error.args if isinstance(error, OSError) else (
+                12, "the heap was full while the card was at work")  # ENOMEM; takes no heap
 
     async def wait_ready(self):
         """Let others run while the card programs."""
@@ -86,7 +92,7 @@ class FailStop:
         """See whether the card is still there, by one block; what is wrong stands in `failure`."""
         try:
             self.readblocks(0, self._probe)
-        except OSError:
+        except (OSError, MemoryError):
             pass
 
     def shut(self, file):
@@ -97,12 +103,12 @@ class FailStop:
         """
         try:
             file.close()
-        except OSError as error:
-            self.failure = self.failure or error.args
+        except (OSError, MemoryError) as error:
+            self.fail(error)
             self._mute = True
             try:
                 file.close()
-            except OSError:
+            except (OSError, MemoryError):
                 pass
             finally:
                 self._mute = False

@@ -116,23 +116,27 @@ class Guard:
     def _write_with_care(self, block, buf):
         single = len(buf) == _BLOCK
         mirror = self._mirror <= block < self._root
-        if not mirror:
-            void = self._provisional
-            if single and block < self._data:
-                if block == self._info:
-                    for i in range(_HINT_OCTETS):
-                        self._hint[i] = buf[_HINT + i]
-                    self._hint_due = True
-                    return
-                return self._write_guarded(block, buf)
-            if single and (self.structural or void):
-                if not any(buf):
-                    void = False
-                elif self.structural:
+        try:
+            if not mirror:
+                void = self._provisional
+                if single and block < self._data:
+                    if block == self._info:
+                        for i in range(_HINT_OCTETS):
+                            self._hint[i] = buf[_HINT + i]
+                        self._hint_due = True
+                        return
                     return self._write_guarded(block, buf)
-            if void or block <= self._named < block + len(buf) // _BLOCK:
-                self._void()
-        self._card.writeblocks(block, buf)
+                if single and (self.structural or void):
+                    if not any(buf):
+                        void = False
+                    elif self.structural:
+                        return self._write_guarded(block, buf)
+                if void or block <= self._named < block + len(buf) // _BLOCK:
+                    self._void()
+            self._card.writeblocks(block, buf)
+        except MemoryError as error:
+            self._card.fail(error)
+            raise
 
     def ioctl(self, operation, argument):
         """MicroPython's block device requests."""

@@ -181,12 +181,16 @@ class Index:
         self.slots = slot if suspect < 0 else suspect
         self.damaged = False
 
-    def succeed(self, old, slots):
-        """Take over from `old`, whose `slots` live records the newer file holds."""
-        self.choose()
+    def succeed(self, builder, old, slots):
+        """Stand for the file that `builder` has filled with the `slots` live records of `old`, from
+        when it is put in force on: then the heap is asked for nothing more.
+        """
         gc.collect()  # as Mailbox._open_active
-        self._file = open(self.path, "r+b")
-        self._capacity = (self._file.seek(0, 2) - 512) // (_WORDS * 4)
+        self._file = open(builder.path, "r+b")
+        self.path = builder.path
+        self.generation = old.generation + 1
+        self.uid_validity = old.uid_validity
+        self._capacity = builder.slots
         self.damaged = False
         self.slots = self.live = slots
         self.octets = old.octets
@@ -231,6 +235,7 @@ class Index:
         if slot >= self._capacity:
             self._grow()
         base = self.load(slot)
+        _owner[0] = None  # what is not written whole is forgotten
         _sector[base] = LIVE
         _sector[base + UID] = self.next_uid
         _sector[base + WHERE] = segment | from_line << 16 | attributes << 25
@@ -250,6 +255,7 @@ class Index:
     def relocate(self, slot, segment, offset):
         """The message now stands in another shared segment; atomic."""
         base = self.load(slot)
+        _owner[0] = None  # as `append`
         _sector[base + WHERE] = _sector[base + WHERE] & ~0xFFFF | segment
         _sector[base + OFFSET] = offset
         _sector[base + _CRC] = self._crc(base)
@@ -270,7 +276,7 @@ class Index:
 
     def write_back(self):
         """Give marks to the file; call it before any await, the buffer is everybody's."""
-        if _owner[2]:
+        if _owner[2] and _owner[0]:
             _owner[0]._write()
 
     def sync(self):

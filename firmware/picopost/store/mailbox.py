@@ -70,8 +70,8 @@ class Mailbox:
         try:
             self.index.append(self.active_number, from_line, index_file.SHARED, offset, length,
                               octets, date)
-        except OSError:
-            self.active_end = offset  # a full card; the next message overwrites this one
+        except BaseException:
+            self.active_end = offset  # a full card, or heap; the next message overwrites this one
             raise
 
     def put(self, block, length):
@@ -87,7 +87,7 @@ class Mailbox:
             file.seek(offset)
             file.write(memoryview(block)[:length])
             file.flush()
-        except OSError:
+        except BaseException:  # a MemoryError too: the file may be where it does not think it is
             self.drop_active()
             raise
         finally:
@@ -119,7 +119,7 @@ class Mailbox:
         self.changes += 1
         try:
             self.settle()
-        except OSError:
+        except (OSError, MemoryError):
             pass  # the card is lost; what is on it may show a letter that nobody was promised
 
     def settle(self):
@@ -206,6 +206,11 @@ class LargeMessage:
                 self._file = segment.create(self.mailbox.path, self._number)
                 self._file.write(buffer)
                 self._file.flush()
+            except BaseException:
+                if self._file:  # a full card: its name may have a cluster all the same
+                    volume.shut(self._file)
+                    self._file = None
+                raise
             finally:
                 volume.structural -= 1
         self.size += len(buffer)
@@ -223,6 +228,8 @@ class LargeMessage:
 
     def abort(self):
         """Free what was written. Never raises: a leftover is discarded at the next start."""
+        if self._number not in self.mailbox.writing:
+            return  # it is committed, or was freed
         self.mailbox.writing.remove(self._number)
         if self._file:
             self.mailbox.volume.shut(self._file)
@@ -231,5 +238,5 @@ class LargeMessage:
             return  # recovery has seen to it, and the path may be another card's
         try:
             os.remove(segment.path_of(self.mailbox.path, self._number))
-        except OSError:
+        except (OSError, MemoryError):
             pass

@@ -64,13 +64,16 @@ def rebuild(mailbox, known, log):
             elif _counts(known, identity[1]):
                 uid = identity[1]
                 slot = _place(uids, uid)
-                if not builder.is_free(slot):
-                    continue  # moved by compaction, and cut before the old copy was gone
                 date = 0
+                here = False
                 if known:
-                    known_size, date = _as_known(known, uid, number, offset, size)
+                    here, known_size, date = _as_known(known, uid, number, offset, size)
                     if known_size != size:
                         size, blank = known_size, 1
+                # Elsewhere it was moved by compaction, and cut before the old copy was gone; or it
+                # is another that got no record, and whose UID this one has.
+                if not here and not builder.is_free(slot):
+                    continue
             else:
                 continue
             octets = segment_scan.octets(path, offset + from_line, size - from_line - blank)
@@ -119,11 +122,11 @@ def _counts(known, uid):
 
 
 def _as_known(known, uid, number, offset, size):
-    """(size, date) as the old record has them, where it speaks of this very place."""
+    """(whether the old record speaks of this very place, size then, date) of a message."""
     base = known.load(_slot_of(known, uid))
     words = known.words()
     if (index_file.segment_of(words[base + index_file.WHERE]) == number
             and words[base + index_file.OFFSET] == offset
             and words[base + index_file.SIZE] <= size):
-        return words[base + index_file.SIZE], words[base + index_file.DATE]
-    return size, words[base + index_file.DATE]
+        return True, words[base + index_file.SIZE], words[base + index_file.DATE]
+    return False, size, words[base + index_file.DATE]
