@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.vm import Vm
+from tests.support.vm import Vm, VmError
 
 STUB = '''
 import micropython
@@ -18,6 +18,9 @@ class Card:
         if self.raises:
             raise self.raises
         buf[0] = block
+    def writeblocks(self, block, buf):
+        if self.raises:
+            raise self.raises
 
 def read(block):
     """The first octet, or what was raised."""
@@ -55,11 +58,16 @@ def test_the_first_error_of_the_card_is_the_last(vm):
     assert vm.eval("card.read") == 2, "nothing is asked of it any more"
 
 
-def test_a_full_heap_is_no_fault_of_the_card(vm):
-    vm.exec("card.raises = MemoryError('no room')")
-    assert vm.eval("(read(1), device.failure)") == ("MemoryError('no room',)", None)
+@pytest.mark.parametrize("operation", ["readblocks(1, bytearray(512))",
+                                       "writeblocks(1, bytearray(512))"])
+@pytest.mark.parametrize("error", ["MemoryError()", "MemoryError('heap is locked')"])
+def test_a_full_heap_in_the_midst_of_it_is_an_error_too(vm, operation, error):
+    """FatFs is cut short by it as by the card."""
+    vm.exec(f"card.raises = {error}")
+    with pytest.raises(VmError, match="MemoryError"):
+        vm.exec(f"device.{operation}")
     vm.exec("card.raises = None")
-    assert vm.eval("(read(2), read(3), device.failure)") == (2, 3, None)
+    assert vm.eval("read(2)") in ("OSError(12,)", "OSError('heap is locked',)")
 
 
 def test_a_read_allocates_nothing(vm):

@@ -110,8 +110,9 @@ def deliver(names, wire, piece=2048, chunked=False):
 
 def deliver_half(name, wire):
     """A large message whose end never comes, as a power cut leaves it."""
-    delivery = Delivery(block, [boxes[name]], b"boy@abc.com", b"abc.com ([192.0.2.1])", b"ESMTP",
-                        b"xyz.com", None)
+    global cut  # else its file would write once more, when it is collected
+    cut = delivery = Delivery(block, [boxes[name]], b"boy@abc.com", b"abc.com ([192.0.2.1])",
+                              b"ESMTP", b"xyz.com", None)
     at = delivery.feed(wire, 0, len(wire))
     while at < len(wire):
         delivery.spill()

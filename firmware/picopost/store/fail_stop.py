@@ -4,11 +4,21 @@ An exception of a block device unwinds FatFs half-way: a file's position and its
 agree, and the next seek goes to somebody else's cluster (seen with a failing disk, in the VM).
 So nothing is asked of a volume after an error; it is mounted anew, with recovery, as after a
 power cut. Files left open would still write at their finalisation: see `shut`.
+
+A full heap is such an error too, where a block is read or written: the card is well, but FatFs was
+cut short all the same.
 """
+
+from micropython import const
+
+_ENOMEM = const(12)  # which MicroPython's errno does not name
 
 
 class FailStop:
-    """Block device around an SdCard. `failure` is None, or the arguments of its one OSError."""
+    """Block device around an SdCard. `failure` is None, or the arguments of its one OSError.
+
+    Who was cut short between FatFs and here sets `failure` too, see guard.py.
+    """
 
     def __init__(self, card):
         self.card = card
@@ -30,8 +40,7 @@ class FailStop:
         self._buf = buf
         error = next(self._reads)
         if error:
-            if isinstance(error, OSError):
-                self.failure = error.args
+            self.failure = error.args or (_ENOMEM,)
             raise error
 
     def _reading(self):
@@ -56,8 +65,8 @@ class FailStop:
             raise OSError(*self.failure)
         try:
             self.card.writeblocks(block, buf)
-        except OSError as error:
-            self.failure = error.args
+        except Exception as error:
+            self.failure = error.args or (_ENOMEM,)
             raise
 
     def ioctl(self, operation, argument):
