@@ -19,3 +19,26 @@ def test_nothing_acknowledged_is_lost_where_the_heap_was_full():
             at += 1
     assert at > 300
     assert wrong == {}
+
+
+def test_a_record_that_was_not_moved_is_as_it_was():
+    """Its sector is written by the next deletion, and the CRC was not made yet."""
+    with Vm(heap_kib=3000, extra_path=(HERE,)) as vm:
+        vm.exec("from vm_store import *\nopen_box('a')")
+        for number in range(3):
+            vm.exec(f"deliver(['a'], b'Subject: {number}\\r\\n\\r\\n.\\r\\n')")
+        before = vm.eval("listing('a')")
+        vm.exec("""
+index = boxes["a"].index
+right = index._crc
+def full(base):
+    raise MemoryError
+index._crc = full
+moved = failed(lambda: index.relocate(1, 7, 4096))
+index._crc = right
+delete("a", [1])
+""")
+        assert vm.eval("moved") == "MemoryError"
+        assert vm.eval("listing('a')") == before[1:]
+        vm.exec("reopen('a')")
+        assert vm.eval("listing('a')") == before[1:]
