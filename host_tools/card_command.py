@@ -11,7 +11,7 @@ from pathlib import Path
 
 from host_tools.card import devices, listing, repair, store
 from host_tools.card import export as export_file
-from host_tools.card.attachments import Unreadable, attachments
+from host_tools.card.attachments import Damaged, attachments
 from host_tools.card.check import Check
 from host_tools.card.fat import CardError
 from host_tools.card.finding import ERROR, printable
@@ -143,7 +143,7 @@ def _attachments(options: argparse.Namespace) -> int:
             if options.to:
                 options.to.mkdir()
             for found in attachments(card, mailbox, options.message, options.to):
-                if isinstance(found, Unreadable):
+                if isinstance(found, Damaged):
                     damaged = True
                     print(f"damaged: {found.unique_id}: {found.why}", file=sys.stderr)
                     continue

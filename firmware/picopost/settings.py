@@ -40,7 +40,9 @@ def _is_size(value):
 def _is_address(value):
     if value == "dhcp":
         return True
-    return isinstance(value, dict) and sorted(value) == ["address", "dns", "gateway", "netmask"]
+    # A link takes what is none for a fault, and a board starts again and again for it.
+    return (isinstance(value, dict) and sorted(value) == ["address", "dns", "gateway", "netmask"]
+            and all([_is_network(text) and "/" not in text for text in value.values()]))
 
 
 def _is_fallback(value):
@@ -48,7 +50,10 @@ def _is_fallback(value):
 
 
 def _is_wifi(value):
-    return value is None or (isinstance(value, dict) and sorted(value) == ["password", "ssid"])
+    # IEEE 802.11 9.4.2.2: an SSID has up to 32 octets; without a password a network is open.
+    return value is None or (isinstance(value, dict) and sorted(value) == ["password", "ssid"]
+                             and _is_words(value["ssid"], 32)
+                             and (value["password"] in (None, "") or _is_words(value["password"])))
 
 
 def _is_rules(value):
@@ -62,7 +67,7 @@ def _is_rules(value):
             if rule == "drop_oldest":
                 if not isinstance(rules[rule], bool):
                     return False
-            elif rule not in RULES or not isinstance(rules[rule], int) or rules[rule] < 1:
+            elif rule not in RULES or not _is_count(rules[rule]):  # true is a number in CPython
                 return False
     return True
 
@@ -293,10 +298,12 @@ _KEYS = {
                     '"gateway", an IPv4 address, a name that a name server knows (no .local), or '
                     "null: nobody is asked"),
     "address": ("dhcp", _is_address,
-                '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}'),
+                '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}, four IPv4 '
+                "addresses"),
     "fallback_address": (None, _is_fallback,
                          "null, or what address may be, for where no DHCP server answers"),
-    "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi'),
+    "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi, null as the '
+             "password of an open network"),
 }
 
 

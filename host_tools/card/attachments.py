@@ -16,6 +16,7 @@ from host_tools.card import store
 from host_tools.card.finding import printable
 from host_tools.card.source import FolderCard, ImageCard
 from host_tools.card.store import Mailbox
+from host_tools.new_file import new_file
 
 from picopost.mime.attachments import Attachments  # isort: skip
 
@@ -35,19 +36,19 @@ class Attachment(NamedTuple):
     saved: Path | None
 
 
-class Unreadable(NamedTuple):
-    """A message that could not be read."""
+class Damaged(NamedTuple):
+    """A message that could not be read, or is not the one that was written."""
 
     unique_id: str
     why: str
 
 
 def attachments(card: ImageCard | FolderCard, mailbox: Mailbox, wanted: list[str],
-                folder: Path | None) -> Iterator[Attachment | Unreadable]:
+                folder: Path | None) -> Iterator[Attachment | Damaged]:
     """Those of the messages whose unique-ids are `wanted`, of all that are not deleted if none is.
 
-    With `folder`, which is there, each is written to a new file in it. Raises OSError when that
-    fails.
+    With `folder`, which is there, each is written to a new file in it. Raises UserError when that
+    fails. What is attached to a damaged message is behind it, as far as there is any.
     """
     buffer, target = bytearray(_BUFFER), bytearray(_BUFFER)
     for record in mailbox.index.sound_records():
@@ -57,13 +58,18 @@ def attachments(card: ImageCard | FolderCard, mailbox: Mailbox, wanted: list[str
         try:
             raw = store.read_message(card, mailbox, record)
         except OSError as error:
-            yield Unreadable(unique_id, error.strerror or str(error))
+            yield Damaged(unique_id, error.strerror or str(error))
             continue
+        fault = store.fault(raw, record)
+        if fault:
+            yield Damaged(unique_id, fault)
+            if not raw.startswith(b"From "):
+                continue  # somebody else's octets
         found = Attachments(io.BytesIO(store.text_of(raw, record)), buffer)
         while found.next():
             path = folder and folder / (
                 f"{record.uid:08x}-{found.number}-{file_name(found.name, found.content_type)}")
-            with open(path, "xb") if path else nullcontext() as file:
+            with new_file(path) if path else nullcontext() as file:
                 while octets := found.readinto(target):
                     if file:
                         file.write(memoryview(target)[:octets])

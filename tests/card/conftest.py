@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -144,11 +145,17 @@ def new_image(path: Path, kind: str) -> Card:
     return Card(path, {})
 
 
-def run_card(*arguments: str | Path) -> subprocess.CompletedProcess:
-    """`python -m host_tools card ...`."""
+def run_card(*arguments: str | Path,
+             largest_file: int | None = None) -> subprocess.CompletedProcess:
+    """`python -m host_tools card ...`; no file that it writes may be larger than `largest_file`."""
+    def bounded():
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, most))
+
     return subprocess.run([sys.executable, "-m", "host_tools", "card", *map(str, arguments)],
                           cwd=ROOT, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONUTF8": "1"})
+                          env={**os.environ, "PYTHONUTF8": "1"},
+                          preexec_fn=bounded if largest_file else None)
 
 
 def fill(card: Card) -> None:

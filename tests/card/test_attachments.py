@@ -66,6 +66,30 @@ def test_what_cannot_be_done_is_said(with_letter, tmp_path):
     assert done.returncode == 1 and "its segment is missing" in done.stderr
 
 
+def test_a_damaged_letter_is_told_of(with_letter, tmp_path):
+    """What is attached to it is saved, as far as it goes; what is no letter at all is not."""
+    image = with_letter.path.read_bytes()
+    with_letter.patch(image.index(b"see there"), b"see\nthere")
+    done = run_card("attachments", with_letter.path, "girl", "--to", tmp_path / "out")
+    assert done.returncode == 1 and done.stderr.startswith("damaged: ")
+    assert " octets on the wire, the record says " in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    unique_id = with_letter.letters["girl"][-1][0].encode()
+    begin = image.rindex(b"From ", 0, image.index(b" id " + unique_id))
+    with_letter.patch(begin, b"Mail ")
+    done = run_card("attachments", with_letter.path, "girl")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not begin with a From_ line" in done.stderr
+
+
+def test_what_cannot_be_saved_whole_leaves_nothing(with_letter, tmp_path):
+    done = run_card("attachments", with_letter.path, "girl", "--to", tmp_path / "out",
+                    largest_file=100_000)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "-1-Zähler März.pdf: File too large" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("name, kind, saved", [
     ("scan.pdf", "a/b", "scan.pdf"), ("", "application/pdf", "attachment.pdf"),
     ("C:\\temp\\x.doc", "a/b", "x.doc"), ("/etc/passwd", "a/b", "passwd"),

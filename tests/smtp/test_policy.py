@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_tools import firmware_modules  # noqa: F401  makes picopost importable
 from tests.support.vm import Vm
+
+from picopost import settings as firmware_settings  # isort: skip
 
 STUB = '''
 import time
@@ -257,13 +260,49 @@ FIXED = {"address": "192.168.1.5", "netmask": "255.255.255.0", "gateway": "192.1
          "dns": "192.168.1.1"}
 
 
+def takes(vm, key, value) -> bool:
+    """Whether that may be the setting's value, on a board; deploy, in CPython, judges the same."""
+    vm.exec(f"""
+try:
+    taken = settings.check({{{key!r}: {value!r}}})[{key!r}] == {value!r}
+except settings.SettingsError as error:
+    assert {key!r} in str(error)
+    taken = False
+""")
+    taken = vm.eval("taken")
+    try:
+        assert taken is (firmware_settings.check({key: value})[key] == value)
+    except firmware_settings.SettingsError:
+        assert not taken
+    return taken
+
+
 @pytest.mark.parametrize("address, good", [
     (None, True), (FIXED, True), ("dhcp", False), ({"address": "192.168.1.5"}, False)])
 def test_fallback_address(vm, address, good):
-    vm.exec(f"""
-try:
-    refused = settings.check({{"fallback_address": {address!r}}})["fallback_address"] != {address!r}
-except settings.SettingsError as error:
-    refused = "fallback_address" in str(error)
-""")
-    assert vm.eval("refused") is not good
+    assert takes(vm, "fallback_address", address) is good
+
+
+@pytest.mark.parametrize("part, value", [("address", "192.168.1.300"), ("netmask", "24"),
+                                         ("gateway", ""), ("dns", None), ("dns", 8),
+                                         ("address", "192.168.1.5/24"), ("gateway", "router")])
+def test_an_address_that_is_none(vm, part, value):
+    """A link would end in an exception, and the board start again and again."""
+    assert takes(vm, "address", FIXED)
+    assert not takes(vm, "address", {**FIXED, part: value})
+    assert not takes(vm, "fallback_address", {**FIXED, part: value})
+
+
+@pytest.mark.parametrize("ssid, password, good", [
+    ("home", "wpa secret", True), ("café", "", True), ("home", None, True), ("x" * 32, "y", True),
+    ("x" * 33, "y", False), ("", "y", False), (5, "y", False), ("home", 12345678, False),
+    ("home", "y" * 65, False)])
+def test_wifi(vm, ssid, password, good):
+    assert takes(vm, "wifi", {"ssid": ssid, "password": password}) is good
+
+
+@pytest.mark.parametrize("rule", ["max_octets", "max_messages", "keep_newest", "keep_days"])
+def test_what_a_mailbox_keeps_is_a_number(vm, rule):
+    """`true` is one in CPython, and would be the newest letter alone."""
+    assert takes(vm, "mailboxes", {"*": {rule: 3}})
+    assert not takes(vm, "mailboxes", {"*": {rule: True}})

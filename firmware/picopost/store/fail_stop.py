@@ -73,7 +73,7 @@ class FailStop:
             raise
 
     def fail(self, error):
-        """This has unwound FatFs: what it wanted was not done, or half of it."""
+        """This, or a full heap, has unwound FatFs: what it wanted was not done, or half of it."""
         if not self.failure:
             self.failure = error.args if isinstance(error, OSError) else (
                 12, "the heap was full while the card was at work")  # ENOMEM; takes no heap

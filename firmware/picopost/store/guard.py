@@ -83,6 +83,7 @@ class Guard:
         self._journal = ()  # numbers of its three blocks
         self._named = _NOTHING  # the block that the journal may speak of
         self._provisional = False
+        self._writing = False
         self._fat = self._mirror = self._root = self._data = 0  # where FATs and areas begin
         self._info = _NOTHING  # FSINFO's block
         self._hint = bytearray(_HINT_OCTETS)  # what is to be written there ...
@@ -106,12 +107,16 @@ class Guard:
 
     def writeblocks(self, block, buf):
         """Write `buf`, a multiple of 512 octets, from block number `block` on."""
+        if self._writing:  # the last write found no room in the heap, of which FatFs knows nothing
+            self._card.fail(None)
+        self._writing = True
         # Nearly all are data that the journal does not speak of.
         if block < self._data or self.structural or self._provisional or (
                 block <= self._named < block + len(buf) // _BLOCK):
             self._write_with_care(block, buf)
         else:
             self._card.writeblocks(block, buf)
+        self._writing = False
 
     def _write_with_care(self, block, buf):
         single = len(buf) == _BLOCK

@@ -255,7 +255,8 @@ class Index:
     def relocate(self, slot, segment, offset):
         """The message now stands in another shared segment; atomic."""
         base = self.load(slot)
-        _owner[0] = None  # as `append`
+        self.write_back()
+        _owner[0] = None  # as `append`: a CRC may find no room in the heap
         _sector[base + WHERE] = _sector[base + WHERE] & ~0xFFFF | segment
         _sector[base + OFFSET] = offset
         _sector[base + _CRC] = self._crc(base)
