@@ -212,7 +212,7 @@ def test_settings_that_only_micropython_reads_are_kept(deployed, tmp_path):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
         break_and_reset(board, "settings.json",
-                        b'{"hostname": "xyz.com", "wifi": {"ssid": "a", "password": "b"}, '
+                        b'{"hostname": "xyz.com", "wifi": {"ssid": "a", "password": "pass word"}, '
                         b'"listeners": {"465": {"tls": true}},}')
         board.wait_ready()
         board.deploy(answers=None, settings=["log_subjects=true"])

@@ -257,13 +257,28 @@ FIXED = {"address": "192.168.1.5", "netmask": "255.255.255.0", "gateway": "192.1
          "dns": "192.168.1.1"}
 
 
-@pytest.mark.parametrize("address, good", [
-    (None, True), (FIXED, True), ("dhcp", False), ({"address": "192.168.1.5"}, False)])
-def test_fallback_address(vm, address, good):
+@pytest.mark.parametrize("key, value, good", [
+    ("fallback_address", None, True), ("fallback_address", FIXED, True), ("address", FIXED, True),
+    ("address", "dhcp", True), ("fallback_address", "dhcp", False),
+    ("address", {"address": "192.168.1.5"}, False),
+    *[(key, {**FIXED, part: value}, False) for key in ("address", "fallback_address")
+      for part, value in (("address", "192.168.1.300"), ("netmask", "24"), ("gateway", "router"),
+                          ("address", "192.168.1.5/24"), ("dns", None), ("dns", ""))],
+    ("wifi", {"ssid": "home", "password": "8 octets"}, True),
+    ("wifi", {"ssid": "\u00e9" * 16, "password": "x" * 64}, True),
+    ("wifi", {"ssid": "cafe", "password": ""}, True),
+    ("wifi", {"ssid": "cafe", "password": None}, True),
+    ("wifi", {"ssid": "home", "password": "7octets"}, False),
+    ("wifi", {"ssid": "home", "password": "x" * 65}, False),
+    ("wifi", {"ssid": "home", "password": 12345678}, False),
+    ("wifi", {"ssid": "", "password": "8 octets"}, False),
+    ("wifi", {"ssid": "\u00e9" * 17, "password": "8 octets"}, False),
+    ("wifi", {"ssid": 7, "password": "8 octets"}, False)])
+def test_what_no_network_knows_is_refused_before_a_start(vm, key, value, good):
     vm.exec(f"""
 try:
-    refused = settings.check({{"fallback_address": {address!r}}})["fallback_address"] != {address!r}
+    refused = settings.check({{{key!r}: {value!r}}})[{key!r}] != {value!r}
 except settings.SettingsError as error:
-    refused = "fallback_address" in str(error)
+    refused = {key!r} in str(error)
 """)
     assert vm.eval("refused") is not good
