@@ -10,7 +10,6 @@ from tests.care.conftest import LETTERS
 from tests.care.terminal import Terminal
 from tests.support.wire import Pop3
 
-
 # What the board could not start with, and what a cable that was pulled leaves: most has a secret.
 LEFT = ("settings.bad", "settings.bad.new", "settings.new", "accounts.bad", "accounts.bad.new",
         "accounts.new", "tls_key.der.new", "tls_key.der.part", "tls_cert.der.new",

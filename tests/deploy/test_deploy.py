@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 
 import pytest
@@ -14,7 +15,10 @@ from host_tools import deploy_command, firmware_build
 from host_tools.deploy import services, transfer, version
 from host_tools.deploy.version import Version
 from host_tools.device.flash_files import LIST, listed
+from host_tools.device.prompt import Prompt
+from host_tools.emulator.card_image import CardImage
 from host_tools.errors import UserError
+from tests.care.boards import BoardHere
 from tests.deploy.usb_board import ANSWERS, UsbBoard
 from tests.support.wire import Pop3, send
 
@@ -266,7 +270,7 @@ def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
         carries_a_letter(board)
 
 
-def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
+def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch, capsys):
     """The reason is told, kept on the flash, and of no account for the version that comes next."""
     build = version.build
 
@@ -279,8 +283,11 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
         monkeypatch.setattr(version, "build", failing)
-        with pytest.raises(UserError, match="(?s)safe mode: 3 starts failed.*no module.*server"):
+        # One line; the traceback is told beside it.
+        with pytest.raises(UserError, match="safe mode: 3 starts failed.* no module.*server.*; `mak"
+                           "e deploy` puts a whole version on it"):
             board.deploy(answers=None)
+        assert "Traceback" in capsys.readouterr().out
         event = board.wait_for("safe_mode")
         assert "picopost.net.server" in event["why"]
         failures = [e for e in board.events if "ImportError" in str(e.get("text"))]
@@ -295,6 +302,44 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
         carries_a_letter(board)
         with board.prompt() as prompt:
             assert prompt.read("fault.txt") is None
+
+
+def remove_card(board: BoardHere) -> None:
+    board.sd_card.remove()
+
+
+def close_wifi(board: BoardHere) -> None:
+    board.radio.password_right = False
+
+
+@pytest.mark.parametrize("trouble, event, words", [
+    (remove_card, "no_card", "no card is in the slot, or its wires are loose; push it in until"),
+    (close_wifi, "link_failed", "the Wi-Fi does not take its password: .*; type it again: `make")])
+def test_what_keeps_it_from_serving_is_said_once_and_is_the_error(
+        deployed, tmp_path, monkeypatch, trouble, event, words):
+    folder = copy(deployed, tmp_path)
+    CardImage.create(folder / "card.img").close()
+    lines = services.lines
+
+    def until_it_was_said_three_times(*given, **more):
+        left = 3
+        for line in lines(*given, **more):
+            yield line
+            left -= f" {event} " in line
+            if not left:
+                return
+
+    monkeypatch.setattr(services, "_PATIENCE", 600)
+    monkeypatch.setattr(services, "lines", until_it_was_said_three_times)
+    said = []
+    with BoardHere(folder) as board:
+        board.ready()
+        port = str(board.usb / "serial")
+        with Prompt(port):
+            trouble(board)
+        with pytest.raises(UserError, match=f"does not serve after 600 s: {words}"):
+            services.wait_ready(port, said.append)
+    assert len(said) == 1 and re.match(words, said[0])
 
 
 def recompiled(path: str, old: str, new: str, folder) -> bytes:
