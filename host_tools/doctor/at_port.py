@@ -146,8 +146,8 @@ def _firmware(told: Told, device: str) -> list[Finding]:
         return [Finding("firmware", NOTE, "it does not say its version",
                         "`make deploy` brings the one that lies here")]
     return [Finding("firmware", NOTE, f"version {found}; here lies {here}",
-                    "`make deploy` brings that one, with `UF2=` an image of it where the firmware "
-                    "is in the image (README); settings, accounts and mail stay")]
+                    "`make deploy` brings that one; where the firmware is in the image (README) "
+                    "first `make flash UF2=` an image of it; settings, accounts and mail stay")]
 
 
 def _card(told: Told, device: str) -> list[Finding]:

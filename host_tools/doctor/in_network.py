@@ -17,6 +17,7 @@ from cryptography import x509
 from host_tools import events, tls_identity
 from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
+from host_tools.errors import UserError
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
 _GREETING = 4  # s for one: with `early_talkers` it comes after 2
@@ -24,6 +25,17 @@ _NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6
 HELO = "doctor"  # what we call ourselves
 # As the appliance comes.
 PORTS = {"smtp": 25, "pop3": 110, "smtps": 465, "submission": 587, "pop3s": 995}
+
+
+def reach(given: str | None) -> tuple[str, int]:
+    """(host, by how much its ports are higher there) of an option `--reach HOST[:OFFSET]`; ("", 0)
+    without one. Raises UserError.
+    """
+    host, _, offset = (given or "").partition(":")
+    highest = 65535 - max(PORTS.values())
+    if offset and not (offset.isdecimal() and int(offset) <= highest):
+        raise UserError(f"--reach {given}: want HOST or HOST:OFFSET")
+    return host, int(offset or 0)
 
 
 @dataclass
