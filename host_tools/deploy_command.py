@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import boards, firmware_build
+from host_tools import boards, firmware_build, tls_identity
 from host_tools.deploy import answers as questions
 from host_tools.deploy import checked, image, services, transfer, version
 from host_tools.deploy.answers import Answers
@@ -208,4 +208,4 @@ def _introduce(ready: dict, found: dict[str, tuple[int, str]], say: Callable[[st
     say(f"Mail program:  incoming POP3 {ready['address']}, port 995, SSL/TLS, your name and "
         "password")
     if ready.get("tls"):
-        say(f"TLS certificate, SHA-256 fingerprint:\n  {ready['tls']}")
+        say(f"TLS certificate, SHA-256 fingerprint:\n  {tls_identity.in_pairs(ready['tls'])}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import poplib
 import select
 import smtplib
@@ -208,9 +207,8 @@ def _judge_certificates(found: list[Service], fingerprint: str | None) -> list[F
         return [Finding("TLS", PROBLEM, "its services show different certificates",
                         "is one of its ports another machine's? Look at what forwards them")]
     certificate = seen.pop()
-    shown = hashlib.sha256(certificate).digest().hex()
-    text = ":".join(shown[at:at + 2] for at in range(0, len(shown), 2)).upper()
-    if fingerprint and fingerprint != shown:
+    text = tls_identity.fingerprint(certificate)
+    if fingerprint and tls_identity.in_pairs(fingerprint) != text:
         return [Finding("TLS", PROBLEM, f"the certificate that is shown here, SHA-256 {text}, is "
                         "not the board's",
                         "somebody is in between, or that address is another machine's: do not "
