@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from host_tools import deploy_command, firmware_build, tls_identity
+from host_tools import boards, deploy_command, firmware_build, tls_identity
 from host_tools.deploy import services, transfer, version
 from host_tools.deploy.version import Version
 from host_tools.device.flash_files import LIST, listed
@@ -51,6 +51,20 @@ def test_from_nothing_to_a_letter(tmp_path, capsys, name):
         board.wait_ready()
         assert "nothing of the firmware has changed\n" in capsys.readouterr().out
         carries_a_letter(board)
+
+
+def test_boards_of_two_kinds_are_deployed_at_the_same_time(monkeypatch):
+    build = firmware_build.build
+
+    def build_and_be_overtaken(*given, **more):
+        tree = build(*given, **more)
+        monkeypatch.setattr(firmware_build, "build", build)
+        version.build(boards.load("pico_w"), "x64")
+        return tree
+
+    monkeypatch.setattr(firmware_build, "build", build_and_be_overtaken)
+    files = version.build(boards.load("pico_w5500"), "x64").files
+    assert "lib/adafruit_wiznet5k/adafruit_wiznet5k_dhcp.mpy" in files
 
 
 def changed(first: Version) -> Version:
