@@ -44,6 +44,8 @@ def test_from_nothing_to_a_letter(tmp_path, capsys, name):
         assert "all 5 services answer" in said and "files sent" in said
         for secret in ("wpa secret", ANSWERS["user"]["password"]):
             assert secret not in said and secret not in str(board.events)
+        # Nor what went over the raw REPL, where the TLS key did.
+        assert not [event for event in board.events if "\4" in str(event.get("text"))]
         assert f"port {995:<5} +OK xyz.com" in said
         assert tls_identity.in_pairs(board.ready["tls"]) in said  # as mail programs show it
         # Nothing has changed, and nothing has to be said again.
@@ -272,6 +274,13 @@ def test_a_flash_that_takes_nothing_does_not_keep_a_failing_board_from_starting_
         for _ in range(4):
             board.wait_for("flash_fault", file="fault.txt")
         board.kill()
+
+
+def test_the_firmware_of_another_board_ends_the_emulator_with_a_line(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path), "pico_w5500") as board:
+        assert board.process.wait(60) == 1
+        [line] = board.process.stderr.read().splitlines()
+        assert "the firmware on it is another board's" in line and "--board" in line
 
 
 def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
