@@ -151,6 +151,7 @@ def novel(first: Version) -> Version:
     return dataclasses.replace(first, files=files, main=first.main + b"# another\n")
 
 
+@pytest.mark.timeout(600)  # a cut behind the last file is waited for as long as a board is
 def test_a_pulled_cable_leaves_a_version_that_starts(deployed, tmp_path, monkeypatch):
     """At any octet that comes over it; and the next deployment is whole."""
     build = version.build
