@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from host_tools import tls_identity
 from host_tools.care import known, mailbox, tree
 from host_tools.device import choice
 from host_tools.device.card_files import CardFiles
@@ -80,17 +81,18 @@ def _over_network(options: argparse.Namespace, console: Console) -> int:
 
 
 def _trust(found: str, given: str | None) -> None:
+    shown = tls_identity.in_pairs(found)
     if given:
         if given.replace(":", "").lower() != found:
-            raise UserError(f"its certificate is another one, with the fingerprint {found}")
+            raise UserError(f"its certificate is another one, with the fingerprint {shown}")
     elif known.is_known(found):
         return
     elif not sys.stdin.isatty():
-        raise UserError(f"nobody here knows its certificate: --fingerprint {found} if the board "
+        raise UserError(f"nobody here knows its certificate: --fingerprint {shown} if the board "
                         "says the same")
     else:
-        choice.confirm(f"SHA-256 fingerprint of its certificate:\n{found}\nDid the board say the "
-                       "same (`make deploy`, or `make logs`: event `ready`)?", False)
+        choice.confirm(f"SHA-256 fingerprint of its certificate:\n{shown}\nDid the board say the "
+                       "same (`make deploy`, or `make doctor` at its USB)?", False)
     known.remember(found)
 
 

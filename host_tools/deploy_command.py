@@ -8,15 +8,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from host_tools import boards, firmware_build
+from host_tools import boards, firmware_build, tls_identity
 from host_tools.deploy import answers as questions
-from host_tools.deploy import image, services, transfer, version
+from host_tools.deploy import checked, image, services, transfer, version
 from host_tools.deploy.answers import Answers
 from host_tools.deploy.configuration import Configuration
 from host_tools.device import choice, flash_files, kind
 from host_tools.device.progress import bar, terminal
 from host_tools.device.prompt import Prompt
 from host_tools.device.usb import Port, Usb
+from host_tools.doctor import in_network
 from host_tools.errors import UserError
 
 # Architectures as sys.implementation._mpy has them (MicroPython, docs/reference/mpyfiles.rst), by
@@ -46,19 +47,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true",
                         help="leave out settings and accounts that the board cannot start with, "
                              "and replace another project's main.py, without a question")
-    parser.add_argument("--reach", metavar="HOST:OFFSET",
-                        help="where its ports are reached, for an emulated board or behind a router"
-                             " (default: at its own address)")
+    parser.add_argument("--reach", metavar="HOST[:OFFSET]",
+                        help="where its ports are reached, and by how much higher, for an emulated "
+                             "board or behind a router (default: at its own address)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it; raises UserError."""
     console = terminal()
     say = console.print
+    host, offset = in_network.reach(options.reach)
     given = _answers(options)
     definition = _definition(options.board) if options.board else None
     usb = choice.usb(options)
-    port = _port(options, usb, definition, say)
+    port = _port(options, usb, definition, given, say)
     with Prompt(port.device) as prompt:
         definition, arch = _examine(prompt, definition)
         in_image = _in_image(prompt)
@@ -83,8 +85,7 @@ def run(options: argparse.Namespace) -> int:
         changed += configuration.write()
     say(_summary(sent, changed))
     ready = services.wait_ready(port.device, say)
-    host, offset = _reach(options, ready)
-    _introduce(ready, services.greetings(ready, host, offset), say)
+    _introduce(ready, services.greetings(ready, host or ready["address"], offset), say)
     return 0
 
 
@@ -97,23 +98,36 @@ def _definition(name: str) -> dict:
         raise UserError(str(error)) from error
 
 
-def _port(options: argparse.Namespace, usb: Usb, definition: dict | None,
+def _port(options: argparse.Namespace, usb: Usb, definition: dict | None, given: Answers,
           say: Callable[[str], None]) -> Port:
     """The board's port, which it has once MicroPython is on it."""
-    if options.port:
-        return choice.port(options)
-    ports, drives = usb.ports(), usb.drives()
-    if not ports and not drives:
+    ports, drives = ([], []) if options.port else (usb.ports(), usb.drives())
+    if not (options.port or ports or drives):
         say("No board is there. A new one: hold down BOOTSEL while you plug it in.\nOne that has "
             "MicroPython: plug it in. Waiting for it ...")
         image.wait(lambda: usb.ports() or usb.drives())
         ports, drives = usb.ports(), usb.drives()
-    if drives and (not ports or options.uf2):
-        if not definition:
-            raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names()))
-        return image.flash(usb, choice.one(drives, str, "drive"),
-                           image.find(definition, options.uf2), say)
-    return choice.port(options)
+    if drives and (options.uf2 or not ports):
+        found = choice.drive(drives)  # an image is for who waits for one
+    elif drives:
+        found = choice.one([*ports, *drives], _title, choice.BY_PORT
+                           + ", or with UF2=FILE the one that waits for an image")
+    else:
+        found = choice.port(options)
+    if isinstance(found, Port):
+        if options.uf2:
+            say("Note: this board has MicroPython, and UF2= is for one without. For another image: "
+                "`make flash UF2=FILE`, then `make deploy`.")
+        return found
+    if not definition:
+        raise UserError("which board is it? BOARD=" + " or BOARD=".join(boards.names()))
+    if given.users:
+        checked.check_given(given.settings, given.where, list(given.users))
+    return image.flash(usb, found, image.find(definition, options.uf2), say)
+
+
+def _title(found: Port | Path) -> str:
+    return found.title if isinstance(found, Port) else f"{found} (waits for an image)"
 
 
 def _examine(prompt: Prompt, definition: dict | None) -> tuple[dict, str | None]:
@@ -140,20 +154,25 @@ def _in_image(prompt: Prompt) -> bool:
     if found and found != firmware_build.stamp():
         raise UserError(f"{prompt.device}: its image has another version of the firmware in it "
                         f"({found}, here is {firmware_build.stamp()}): build one from this source "
-                        "(README, \"An image with the firmware in it\"), or deploy from that one's")
+                        "(README, \"An image with the firmware in it\") and `make flash UF2=` it "
+                        "first, or deploy from that one's")
     return bool(found)
 
 
 # --- what goes on it --------------------------------------------------------------------------
 
 def _answers(options: argparse.Namespace) -> Answers:
-    given = questions.from_file(options.answers) if options.answers else Answers()
+    given = questions.from_file(options.answers) if options.answers else Answers(where="--set")
     for setting in options.settings:
         key, equals, value = setting.partition("=")
         try:
             given.settings[key] = json.loads(value)
         except ValueError as error:
             raise UserError(f"--set {setting}: want KEY=JSON, with strings in quotes") from error
+    if options.settings:
+        checked.check_given(given.settings, "--set")
+        if options.answers:
+            given.where += " and --set"
     if options.user:
         given.add_user(options.user, questions.password(options.user))
     return given
@@ -174,15 +193,6 @@ def _summary(sent: transfer.Sent, changed: list[str]) -> str:
 
 # --- does it serve ----------------------------------------------------------------------------
 
-def _reach(options: argparse.Namespace, ready: dict) -> tuple[str, int]:
-    if not options.reach:
-        return ready["address"], 0
-    host, _, offset = options.reach.partition(":")
-    if not offset.isdigit():
-        raise UserError(f"--reach {options.reach}: want HOST:OFFSET")
-    return host, int(offset)
-
-
 _SHOWN = {"smtp": "SMTP, for devices (STARTTLS)", "pop3": "POP3 (STARTTLS)",
           "pop3s": "POP3 (SSL/TLS)", "smtps": "SMTP with a login (SSL/TLS)",
           "submission": "SMTP with a login (STARTTLS)"}
@@ -198,4 +208,4 @@ def _introduce(ready: dict, found: dict[str, tuple[int, str]], say: Callable[[st
     say(f"Mail program:  incoming POP3 {ready['address']}, port 995, SSL/TLS, your name and "
         "password")
     if ready.get("tls"):
-        say(f"TLS certificate, SHA-256 fingerprint:\n  {ready['tls']}")
+        say(f"TLS certificate, SHA-256 fingerprint:\n  {tls_identity.in_pairs(ready['tls'])}")

@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look, judge, show; raises UserError for what it cannot be told."""
-    host, offset = _reach(options.reach)
+    host, offset = in_network.reach(options.reach)
     findings: list[Finding] = []
     told = Told()
     port = _port(options, findings, bool(host))
@@ -62,14 +62,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         report.show(findings)
     return int(any(each.level == PROBLEM for each in findings))
-
-
-def _reach(given: str | None) -> tuple[str, int]:
-    host, _, offset = (given or "").partition(":")
-    highest = 65535 - max(in_network.PORTS.values())
-    if offset and not (offset.isdecimal() and int(offset) <= highest):
-        raise UserError(f"--reach {given}: want HOST or HOST:OFFSET")
-    return host, int(offset or 0)
 
 
 def _port(options: argparse.Namespace, findings: list[Finding], has_host: bool) -> Port | None:

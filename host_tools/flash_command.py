@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     usb = choice.usb(options)
     drives = [] if options.port else usb.drives()
     if drives:
-        drive = choice.one(drives, str, "drive")
+        drive = choice.drive(drives)
         file = _image(options, options.board or "")
         choice.confirm(f"Put {file.name} on the board at {drive}?", options.yes)
     else:

@@ -14,6 +14,7 @@ from host_tools.emulator import flash as emulated_flash
 from host_tools.emulator import littlefs_image, rp2040_board
 from host_tools.emulator.board import EmulatedBoard, prepare_flash
 from host_tools.emulator.card_image import CardImage
+from host_tools.emulator.channel import ProtocolError
 from host_tools.emulator.lan import PortError
 from host_tools.emulator.usb import UsbFolder
 from host_tools.errors import UserError
@@ -99,6 +100,9 @@ def run(options: argparse.Namespace) -> int:
             safe_mode = show.safe_mode
         except PortError as error:
             raise UserError(f"{error}; choose another --port-offset") from error
+        except ProtocolError as error:
+            raise UserError(f"the firmware on it is another board's ({error}): say that one's "
+                            "--board, or another --usb FOLDER") from error
         except (firmware_build.BuildError, littlefs_image.NoRoom,
                 rp2040_board.ChipError) as error:
             raise UserError(str(error)) from error

@@ -88,7 +88,12 @@ def keep(folder: Path, hostname: str, addresses: tuple[str, ...] = ()) -> tuple[
 
 def fingerprint(certificate: bytes) -> str:
     """SHA-256 of a DER certificate as mail programs show it: AB:CD:..."""
-    return hashlib.sha256(certificate).digest().hex(":").upper()
+    return in_pairs(hashlib.sha256(certificate).hexdigest())
+
+
+def in_pairs(digits: str) -> str:
+    """The same of hex digits, as a board says them."""
+    return bytes.fromhex(digits).hex(":").upper()
 
 
 def _dns_names(hostname: str) -> list[str]:

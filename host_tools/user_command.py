@@ -107,11 +107,11 @@ def _remove(place: Place, name: str, _: None) -> None:
     else:
         _known(lines, name)
         del lines[name]
-    settings = _settings_that_name(name, place.settings())
+    named = _settings_that_name(name, place.settings())
+    if named:
+        raise UserError(f"{name} is named by the setting {', '.join(named)}: without that account "
+                        f"the board would not start. Change it first ({place.told_by})")
     _write(place, lines)
-    for setting in settings:
-        print(f"the setting {setting} names {name}: the appliance will not start before it is "
-              "changed", file=sys.stderr)
     if not lines:
         print("no account is left: the next start makes `me` and shows its password")
 

@@ -40,9 +40,8 @@ def _is_size(value):
 def _is_address(value):
     if value == "dhcp":
         return True
-    # A link takes what is none for a fault, and a board starts again and again for it.
     return (isinstance(value, dict) and sorted(value) == ["address", "dns", "gateway", "netmask"]
-            and all([_is_network(text) and "/" not in text for text in value.values()]))
+            and all([_is_ipv4(part) for part in value.values()]))
 
 
 def _is_fallback(value):
@@ -50,10 +49,17 @@ def _is_fallback(value):
 
 
 def _is_wifi(value):
-    # IEEE 802.11 9.4.2.2: an SSID has up to 32 octets; without a password a network is open.
-    return value is None or (isinstance(value, dict) and sorted(value) == ["password", "ssid"]
-                             and _is_words(value["ssid"], 32)
-                             and (value["password"] in (None, "") or _is_words(value["password"])))
+    """IEEE 802.11-2020: an SSID has up to 32 octets (9.4.2.2); a passphrase 8 to 63 characters, and
+    as 64 hex digits it is the key itself (J.4). No password: an open network.
+    """
+    if value is None:
+        return True
+    if not isinstance(value, dict) or sorted(value) != ["password", "ssid"]:
+        return False
+    ssid, password = value["ssid"], value["password"]
+    return (isinstance(ssid, str) and 1 <= len(ssid.encode()) <= 32
+            and (password in (None, "")
+                 or isinstance(password, str) and 8 <= len(password.encode()) <= 64))
 
 
 def _is_rules(value):
@@ -165,10 +171,14 @@ def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_ipv4(value):
+    return isinstance(value, str) and _is_network(value + "/32")
+
+
 def _is_host(value):
     """A server's IPv4 address, or its name: no *.local, which DNS does not know (RFC 6762 3)."""
     if isinstance(value, str) and value and not value.strip("0123456789."):
-        return _is_network(value + "/32")
+        return _is_ipv4(value)
     return _is_host_name(value) and ".." not in value and not value.lower().endswith(".local")
 
 
@@ -298,12 +308,13 @@ _KEYS = {
                     '"gateway", an IPv4 address, a name that a name server knows (no .local), or '
                     "null: nobody is asked"),
     "address": ("dhcp", _is_address,
-                '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}, four IPv4 '
-                "addresses"),
+                '"dhcp" or {"address": ..., "netmask": ..., "gateway": ..., "dns": ...}, each an '
+                "IPv4 address"),
     "fallback_address": (None, _is_fallback,
-                         "null, or what address may be, for where no DHCP server answers"),
-    "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi, null as the '
-             "password of an open network"),
+                         "null, or four IPv4 addresses as in address, for where no DHCP server "
+                         "answers"),
+    "wifi": (None, _is_wifi, '{"ssid": ..., "password": ...} on a board with Wi-Fi; a password of '
+                             '8 to 63 characters, or "" in an open network'),
 }
 
 

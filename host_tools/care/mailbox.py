@@ -35,12 +35,11 @@ class Connection:
         # Whom it talks with is asked here below.
         context = tls_identity.unchecked()
         self._name = f"{host} port {port}"
-        with _failures(self._name):
-            if tls or port == _POP3S:
-                encrypted = True
+        encrypted = tls or port == _POP3S
+        with _failures(self._name, "" if encrypted else "; is it a port for SSL/TLS? --tls"):
+            if encrypted:
                 self._pop3 = poplib.POP3_SSL(host, port, timeout=_PATIENCE, context=context)
             else:
-                encrypted = False
                 self._pop3 = poplib.POP3(host, port, timeout=_PATIENCE)
         try:
             with _failures(self._name):
@@ -121,10 +120,13 @@ def address(given: str) -> tuple[str, int]:
 
 
 class _failures:
-    """Of the network or the server, as UserError; a file's stay what they are."""
+    """Of the network or the server, as UserError; a file's stay what they are. `why` it may
+    be that a server hangs up.
+    """
 
-    def __init__(self, where: str):
+    def __init__(self, where: str, why: str = ""):
         self._where = where
+        self._why = why
 
     def __enter__(self) -> None:
         pass
@@ -133,6 +135,8 @@ class _failures:
         if isinstance(error, poplib.error_proto):
             said = error.args[0] if error.args else b""
             said = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+            if said == "-ERR EOF":  # poplib's own words
+                raise UserError(f"{self._where}: it hangs up{self._why}") from error
             raise UserError(f"{self._where}: it says {said!r}") from error
         if isinstance(error, (OSError, EOFError)) and not getattr(error, "filename", None):
             raise UserError(f"{self._where}: {getattr(error, 'strerror', None) or error}"

@@ -8,9 +8,12 @@ from host_tools.device.prompt import Prompt
 from host_tools.errors import UserError
 
 # In this order: without main.py a board is at its prompt, whatever is left; then what is secret.
-_FILES = (flash_files.MAIN, "accounts.txt", "accounts.new", tls_identity.KEY, "settings.json",
-          "settings.new", tls_identity.CERTIFICATE, "tls.new", flash_files.LIST, "files.new",
-          "main.new", flash_files.FAULT, flash_files.FAULT + ".new", flash_files.BOARD)
+_WHOLE = (flash_files.MAIN, "accounts.txt", "accounts.bad", tls_identity.KEY, "settings.json",
+          "settings.bad", tls_identity.CERTIFICATE, flash_files.LIST, flash_files.FAULT,
+          flash_files.BOARD)
+# And what a pulled cable has left of one, under the names that it had meanwhile; each name once.
+_FILES = tuple(dict.fromkeys(name for whole in _WHOLE for name in (
+    whole, whole + ".new", whole + ".part", whole.rpartition(".")[0] + ".new"))) + ("tls.new",)
 # The firmware by content, or as loose files.
 _FOLDERS = (flash_files.FOLDER, "picopost", "lib/adafruit_wiznet5k")
 _LOOSE = ("lib/__future__.mpy", "lib/__future__.py")

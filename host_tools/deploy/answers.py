@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host_tools import accounts
+from host_tools.deploy import checked
 from host_tools.errors import UserError
 
 _KEYS = ("hostname", "wifi", "user", "settings")
@@ -16,10 +17,13 @@ _KEYS = ("hostname", "wifi", "user", "settings")
 
 @dataclass
 class Answers:
-    """`settings` go into settings.json, over what is there; `users` are {name: password}."""
+    """`settings` go into settings.json, over what is there; `users` are {name: password}. `where`
+    the settings were given, for a person.
+    """
 
     settings: dict = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
+    where: str = "settings"
 
     def add_user(self, name: str, password: str) -> None:
         """Raises UserError for a name or password that no account can have."""
@@ -32,10 +36,10 @@ class Answers:
 
 def from_file(path: Path) -> Answers:
     """{"hostname": ..., "wifi": {"ssid": ..., "password": ...}, "user": {"name": ..., "password":
-    ...}, "settings": {...}}, all of it optional. Raises UserError.
+    ...}, "settings": {...}}, all of it optional. Raises UserError, for what no board takes too.
     """
     try:
-        given = json.loads(path.read_text())
+        given = json.loads(path.read_bytes())  # in UTF-8 or 16, with a byte order mark or without
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     except ValueError as error:
@@ -45,15 +49,18 @@ def from_file(path: Path) -> Answers:
     settings = given.get("settings", {})
     if not isinstance(settings, dict):
         raise UserError(f'{path}: "settings" must be an object')
-    answers = Answers(dict(settings))
+    answers = Answers(dict(settings), where=str(path))
     for key in ("hostname", "wifi"):
         if key in given:
             answers.settings[key] = given[key]
+    checked.check_given(answers.settings, answers.where)
     if "user" in given:
         try:
             answers.add_user(given["user"]["name"], given["user"]["password"])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:  # the latter: no str
             raise UserError(f'{path}: "user" wants "name" and "password"') from error
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
     return answers
 
 

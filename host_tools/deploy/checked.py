@@ -38,6 +38,20 @@ def merged(has: dict, given: dict) -> tuple[dict, list[str]]:
     return kept, refused
 
 
+def check_given(given: dict, where: str, names: list[str] | None = None) -> None:
+    """Raise UserError, which names `where` they were given, for settings that no board starts with,
+    whatever else it has. `names`: of its accounts, where they are known.
+    """
+    # Of these, which must not share a port, the board may have its own: at ports that nobody gives.
+    apart = {"listeners": {"65535": {}}, "pop3_listeners": {"65534": {}}}
+    try:
+        settings = firmware_settings.check({**apart, **given}, where)
+        if names is not None:
+            firmware_settings.check_accounts(settings, names)
+    except firmware_settings.SettingsError as error:
+        raise UserError(f"{where}: {str(error).removeprefix(where + ': ')}") from error
+
+
 def check_accounts(settings: dict, names: list[str]) -> None:
     """Raise UserError where a setting names an account that is not there, or there are too many."""
     if len(names) > accounts.MAX_ACCOUNTS:

@@ -74,7 +74,9 @@ class Configuration:
         self._settings, _ = checked.merged(self._settings, given.settings)
         for name, password in given.users.items():
             self._lines[name] = accounts.line(name, password)
-        checked.check_accounts(self._settings, list(self._lines) or [_FIRST_USER])
+        names = list(self._lines) or [_FIRST_USER]
+        checked.check_given(given.settings, given.where, names)
+        checked.check_accounts(self._settings, names)
 
     def write(self) -> list[str]:
         """Write what is not there or other; which."""

@@ -11,7 +11,8 @@ from host_tools import events, tls_identity
 from host_tools.device.flash_files import FAULT
 from host_tools.device.lines import PROMPT, lines
 from host_tools.device.prompt import Prompt
-from host_tools.doctor import in_network
+from host_tools.doctor import complaints, in_network
+from host_tools.doctor.finding import PROBLEM
 from host_tools.errors import UserError
 
 _PATIENCE = 60  # s: Wi-Fi and DHCP take their time
@@ -21,32 +22,54 @@ _ANSWER = 10  # s for a banner
 
 def wait_ready(device: str, say: Callable[[str], None]) -> dict:
     """The event `ready` of the board that has just been reset. `say` gets what is in its way, for a
-    person. Raises UserError for a board in safe mode, and after a minute.
+    person: each trouble once. Raises UserError for a board in safe mode, and after a minute.
     """
-    last: list[str] = []
+    seen: list[dict] = []
+    console: list[str] = []
+    told: set[str] = set()
     for line in lines(device, _PATIENCE, ask=True):
         event = events.parse(line)
         if line == PROMPT:
             with Prompt(device) as prompt:
                 why = (prompt.read(FAULT) or b"").decode(errors="replace").partition("\n")[2]
-            raise UserError(f"the board is at its prompt, in safe mode: {why.strip()}")
+            raise _at_prompt(why, say)
         if event is None:
-            last = [*last[-10:], line]
+            console = [*console[-10:], line]
         elif event["event"] == "ready":
             return event
         elif event["event"] == "safe_mode":
-            raise UserError(f"the board is in safe mode: {event['why']}")
-        elif event["event"] in ("no_card", "link_failed", "first_start"):
-            say(_shown(event))
-    raise UserError(f"the board is not ready after {_PATIENCE} s" + "".join(
-        f"\n  {line}" for line in last))
+            raise _at_prompt(str(event["why"]), say)
+        elif event["event"] == "first_start":
+            say(f"user {event['user']}, password {event['password']}")
+        else:
+            seen.append(event)
+            for trouble in _troubles([event]):
+                if trouble not in told:
+                    told.add(trouble)
+                    say(trouble)
+    left = _troubles(seen)
+    if not left:
+        say("\n".join(console))
+    raise UserError(f"all of it is on the board, which does not serve after {_PATIENCE} s: "
+                    + (left[-1] if left else "`make logs` shows what it says"))
 
 
-def _shown(event: dict) -> str:
-    if event["event"] == "first_start":
-        return f"user {event['user']}, password {event['password']}"
-    advice = f" ({event['advice']})" if event.get("advice") else ""
-    return f"{event['event'].replace('_', ' ')}: {event['why']}{advice}"
+def _troubles(seen: list[dict]) -> list[str]:
+    """What keeps a board from serving, as `doctor` says it: the last one comes last."""
+    return ["; ".join(filter(None, (each.text, each.advice))) for each in complaints.judge(seen)
+            if each.level == PROBLEM]
+
+
+def _at_prompt(why: str, say: Callable[[str], None]) -> UserError:
+    """The error for a board that does not start; `say` gets the traceback, if that is why."""
+    if not why.strip():
+        return UserError("the board is at its prompt: `make console`, there Ctrl-D starts it")
+    first, *more = why.strip().splitlines()
+    if more:
+        say(why.strip())
+    [finding] = complaints.judge([{"event": "safe_mode", "why": why}])
+    return UserError(f"the board is in safe mode: {' ... '.join([first, *more[-1:]])}; "
+                     f"{finding.advice}")
 
 
 def greetings(ready: dict, host: str, offset: int = 0) -> dict[str, tuple[int, str]]:

@@ -43,8 +43,10 @@ def name(content: bytes) -> str:
 
 def build(definition: dict, arch: str | None) -> Version:
     """Compile the firmware for that board. Raises firmware_build.BuildError."""
-    tree = firmware_build.build(firmware_build.BUILD / "firmware" / (arch or "bytecode"), arch,
-                                with_wiznet=definition["link"] == "wiznet")
+    # A tree of its own for each link: boards of both kinds may be deployed at the same time.
+    tree = firmware_build.build(
+        firmware_build.BUILD / "firmware" / f"{arch or 'bytecode'}-{definition['link']}", arch,
+        with_wiznet=definition["link"] == "wiznet")
     files = {path.relative_to(tree).as_posix(): path.read_bytes()
              for path in sorted(tree.rglob("*.mpy"))}
     files[firmware_build.STAMP_MODULE + ".mpy"] = firmware_build.compiled_stamp()

@@ -11,6 +11,8 @@ from pathlib import Path
 from host_tools.device.usb import FolderUsb, Port, Usb
 from host_tools.errors import UserError
 
+BY_PORT = "say which with PORT="
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say it."""
@@ -32,19 +34,26 @@ def port(options: argparse.Namespace) -> Port:
     at = usb(options)
     ports = at.ports()
     if ports:
-        return one(ports, lambda found: found.title, "PORT=")
+        return one(ports, lambda found: found.title, BY_PORT)
     if at.drives():
         raise UserError("the board there waits for an image: `make flash` gives it MicroPython")
     raise UserError("no board was found; is it a cable that carries data, not only power?")
 
 
-def one(found: list, title: Callable[[object], str], what: str):
-    """The one of `found` that is meant, asked for at a terminal. Raises UserError."""
+def drive(drives: list[Path]) -> Path:
+    """Of the board that waits for an image. Raises UserError."""
+    return one(drives, str, "leave only one of those that wait for an image plugged in")
+
+
+def one(found: list, title: Callable[[object], str], how: str):
+    """The one of `found` that is meant, asked for at a terminal; `how` it is said where there is
+    none. Raises UserError.
+    """
     if len(found) == 1:
         return found[0]
     titles = [title(each) for each in found]
     if not sys.stdin.isatty():
-        raise UserError(f"there are several boards, say which with {what}: " + "; ".join(titles))
+        raise UserError(f"there are several boards, {how}: " + "; ".join(titles))
     for number, text in enumerate(titles, 1):
         print(f"{number}: {text}")
     while True:

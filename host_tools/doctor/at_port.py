@@ -146,8 +146,8 @@ def _firmware(told: Told, device: str) -> list[Finding]:
         return [Finding("firmware", NOTE, "it does not say its version",
                         "`make deploy` brings the one that lies here")]
     return [Finding("firmware", NOTE, f"version {found}; here lies {here}",
-                    "`make deploy` brings that one, with `UF2=` an image of it where the firmware "
-                    "is in the image (README); settings, accounts and mail stay")]
+                    "`make deploy` brings that one; where the firmware is in the image (README) "
+                    "first `make flash UF2=` an image of it; settings, accounts and mail stay")]
 
 
 def _card(told: Told, device: str) -> list[Finding]:
@@ -208,14 +208,15 @@ def _time(told: Told, device: str) -> list[Finding]:
                   else "it asks once a minute; look again")
         return [Finding("time", NOTE, "its clock is not set yet", advice)]
     off = abs(clock["now"] - time.time())
+    server = clock.get("server", "none")  # it says one once it has a network
     if off > _CLOCK_OFF:
         return [Finding("time", PROBLEM, f"its clock and this computer's differ by {_span(off)}",
-                        f"which one is wrong? It asks {clock.get('server')}, setting "
-                        "`time_server`")]
+                        "which one is wrong? It asks "
+                        f"{'nobody now' if server == 'none' else server}, setting `time_server`")]
     if _complains(told, "no_time"):
-        return [Finding("time", NOTE, f"set; {clock.get('server')} says nothing now",
+        return [Finding("time", NOTE, f"set; {server} says nothing now",
                         "it is asked again by itself; if that lasts: the setting `time_server`")]
-    return [Finding("time", OK, f"set, by {clock.get('server')}")]
+    return [Finding("time", OK, "set" if server == "none" else f"set, by {server}")]
 
 
 def _tls(told: Told, device: str) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import poplib
 import select
 import smtplib
@@ -17,6 +16,7 @@ from cryptography import x509
 from host_tools import events, tls_identity
 from host_tools.doctor import complaints
 from host_tools.doctor.finding import NOTE, OK, PROBLEM, Finding
+from host_tools.errors import UserError
 
 _PATIENCE = 15  # s for an answer: TLS waits 8 s for its room there
 _GREETING = 4  # s for one: with `early_talkers` it comes after 2
@@ -24,6 +24,17 @@ _NAME_PATIENCE = 6  # s for a name: longer than a resolver waits for mDNS (RFC 6
 HELO = "doctor"  # what we call ourselves
 # As the appliance comes.
 PORTS = {"smtp": 25, "pop3": 110, "smtps": 465, "submission": 587, "pop3s": 995}
+
+
+def reach(given: str | None) -> tuple[str, int]:
+    """(host, by how much its ports are higher there) of an option `--reach HOST[:OFFSET]`; ("", 0)
+    without one. Raises UserError.
+    """
+    host, _, offset = (given or "").partition(":")
+    highest = 65535 - max(PORTS.values())
+    if offset and not (offset.isdecimal() and int(offset) <= highest):
+        raise UserError(f"--reach {given}: want HOST or HOST:OFFSET")
+    return host, int(offset or 0)
 
 
 @dataclass
@@ -196,9 +207,8 @@ def _judge_certificates(found: list[Service], fingerprint: str | None) -> list[F
         return [Finding("TLS", PROBLEM, "its services show different certificates",
                         "is one of its ports another machine's? Look at what forwards them")]
     certificate = seen.pop()
-    shown = hashlib.sha256(certificate).digest().hex()
-    text = ":".join(shown[at:at + 2] for at in range(0, len(shown), 2)).upper()
-    if fingerprint and fingerprint != shown:
+    text = tls_identity.fingerprint(certificate)
+    if fingerprint and tls_identity.in_pairs(fingerprint) != text:
         return [Finding("TLS", PROBLEM, f"the certificate that is shown here, SHA-256 {text}, is "
                         "not the board's",
                         "somebody is in between, or that address is another machine's: do not "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import select
 import selectors
 import shutil
@@ -23,7 +24,7 @@ from host_tools import boards, firmware_build, tls_identity, vm
 from host_tools.emulator import dns_server, ntp_server
 from host_tools.emulator.cable import Cable
 from host_tools.emulator.card_image import CardImage
-from host_tools.emulator.channel import Channel
+from host_tools.emulator.channel import Channel, ProtocolError
 from host_tools.emulator.chips.sd_card import SDCard
 from host_tools.emulator.chips.w5500 import W5500
 from host_tools.emulator.clock import BusClock
@@ -40,6 +41,8 @@ _IN_PLACE_SCRIPT = Path(__file__).parent / "vm_in_place.py"
 _USB_SCRIPT = Path(__file__).parent / "vm_board.py"
 _STOP_TIME = 10  # s for the firmware to sync the card and leave
 _CTRL_C = b"\x03"
+# Behind it programs talk (MicroPython, docs/reference/repl.rst), and a key may be what they say.
+_RAW_REPL = re.compile(r"(>>> .*)?raw REPL; CTRL-B to exit")
 # What loose files take of the heap beyond an image's, and no RP2040 has (DESIGN.md, "What the
 # heap is spent on"), KiB.
 _LOOSE_KIB = 48
@@ -96,6 +99,7 @@ class EmulatedBoard:
         self._usb = usb
         self._keys = keys
         self._echoes: list[str] = []  # of what was typed there
+        self._raw = False  # since this start a program has its prompt
         self._in_place = in_place
         self._process: subprocess.Popen | None = None
         self._cause = ""  # of this start: "" (the power came), "reset" or "watchdog"
@@ -128,7 +132,8 @@ class EmulatedBoard:
         """Boot and serve until the firmware ends for good; `on_line` gets each console line.
 
         A reset, its own or the watchdog's, boots it again: only the chip, not what is around it.
-        Returns the VM's exit status. Raises PortError when a port was taken meanwhile.
+        Returns the VM's exit status. Raises PortError when a port was taken meanwhile, and
+        ProtocolError for a firmware that is another board's.
         """
         network = self.radio or self.cable
         if self._usb and not self.flash.exists() and not self._take_image():
@@ -160,6 +165,7 @@ class EmulatedBoard:
         else what is in this tree.
         """
         path, cwd, flash, heap_kib = [DEVICE_MODULES], None, {}, self.heap_kib
+        self._raw = False
         if self._usb:
             script = _USB_SCRIPT
             flash = {"PICOPOST_FLASH": str(self.flash.resolve())}
@@ -194,6 +200,9 @@ class EmulatedBoard:
             self._serve(channel, on_line, around)
         except PowerCut:
             self.power_cut = True
+        except ProtocolError:
+            self._process.kill()  # it waits for an answer
+            raise
         finally:
             if self._process.poll() is None:
                 try:
@@ -324,6 +333,9 @@ class EmulatedBoard:
         if text in self._echoes:
             self._echoes.remove(text)
             return
+        if self._raw:
+            return
+        self._raw = bool(self._usb and _RAW_REPL.fullmatch(text))
         self.console_tail = [*self.console_tail[-30:], text]
         on_line(text)
 

@@ -23,7 +23,7 @@ _RECEIVE = 1 << 16
 
 
 class ProtocolError(Exception):
-    """A frame that no `machine` module sends."""
+    """A frame that no `machine` module sends, or about what this board has not."""
 
 
 class Channel:
@@ -66,12 +66,12 @@ class Channel:
             if operation == _WRITE or operation == _EXCHANGE:
                 if end - after < length:
                     break
-                reply = self.buses[number].exchange(bytes(pending[after : after + length]))
+                reply = self._bus(number).exchange(bytes(pending[after : after + length]))
                 after += length
                 if operation == _EXCHANGE:
                     self._answer(reply)
             elif operation == _READ:
-                self._answer(self.buses[number].exchange(bytes((value,)) * length))
+                self._answer(self._bus(number).exchange(bytes((value,)) * length))
             elif operation == _PIN:
                 self.pins.drive(number, value)
             else:
@@ -91,6 +91,11 @@ class Channel:
         self.cause = "watchdog"
         return True
 
+    def _bus(self, number: int) -> SpiBus:
+        if number not in self.buses:
+            raise ProtocolError(f"there is nothing at SPI {number}")
+        return self.buses[number]
+
     def _answer(self, reply: bytes) -> None:
         try:
             self._ours.sendall(reply)
@@ -99,7 +104,7 @@ class Channel:
 
     def _control(self, operation: int, number: int, value: int, length: int) -> None:
         if operation == _INIT:
-            self.buses[number].baudrate = length
+            self._bus(number).baudrate = length
         elif operation == _GET:
             self._answer(bytes((self.pins.read(number),)))
         elif operation == _WATCHDOG:
@@ -110,7 +115,9 @@ class Channel:
                 self.watchdog_ms = 0 if number else value
         elif operation == _RESET:
             self.cause = "bootloader" if number else "reset"
-        elif operation == _NETWORK and self.network:
+        elif operation == _NETWORK:
+            if not self.network:
+                raise ProtocolError("there is no such network chip")
             self._answer(bytes((self.network(number, value),)))
         else:
             raise ProtocolError(f"operation {operation:#x} on {number}")

@@ -68,7 +68,8 @@ def friendly():
             sys.exit()
         elif octet in b"\r\n":
             stdout.write(b"\r\n")
-            execute(line, scope, "single")
+            if line.strip():
+                execute(line, scope, "single")
             line = b""
         elif octet == CTRL_C:
             line = b""

@@ -15,6 +15,8 @@ from host_tools.user.place import Place, lock, parse, parse_settings, replace
 class EmulatedFlash(Place):
     """`folder` is made where the board has not been started yet."""
 
+    told_by = "it has those of its last `run`, from `--set KEY=JSON`"
+
     def __init__(self, folder: Path):
         self._folder = folder
         self._path = folder / emulated.ACCOUNTS

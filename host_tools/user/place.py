@@ -18,11 +18,12 @@ class Place:
     inside `locked`, and asks nobody anything there.
 
     `changes` is True where the file holds changes of accounts that are elsewhere. `effect` says
-    when what was written takes effect.
+    when what was written takes effect, `told_by` what gives the board other settings.
     """
 
     changes = False
     effect = ""
+    told_by = "`python -m host_tools deploy --set KEY=JSON`"
 
     def read(self) -> dict[str, str]:
         """{name: its line}, empty without a file. Raises UserError."""

@@ -176,16 +176,16 @@ def test_no_more_than_a_board_has_room_for(flash):
     assert "16 accounts already" in refused("add", "boy", "--flash", flash)
 
 
-def test_removing_whom_a_setting_names_warns(flash, place):
+def test_removing_whom_a_setting_names_is_refused(flash, place):
     settings = {"catch_all": "girl", "aliases": {"root": ["girl"], "x": "boy", "girl": "boy"},
                 "silence_alarm": "girl",
                 "notices": [{"mailbox": "boy", "led": True}, {"mailbox": "girl", "led": True}, {}]}
     (flash / "settings.json").write_text(json.dumps(settings))
-    result = user("remove", "girl", *place)
-    assert result.returncode == 0
-    assert [line.split(" names")[0] for line in result.stderr.splitlines()] == [
-        "the setting catch_all", "the setting silence_alarm", "the setting aliases: root",
-        "the setting notices: mailbox"]
+    before = (flash / "accounts.txt").read_bytes()
+    said = refused("remove", "girl", *place)
+    assert ("girl is named by the setting catch_all, silence_alarm, aliases: root, notices: mailbox"
+            in said and "Change it first (" in said and "--set KEY=JSON" in said)
+    assert (flash / "accounts.txt").read_bytes() == before
 
 
 @pytest.mark.parametrize("settings, words", [

@@ -138,7 +138,7 @@ class Board:
 
 
 class BoardHere:
-    """The same in this process, with a hand on its card."""
+    """The same in this process, with a hand on its card and its Wi-Fi."""
 
     def __init__(self, folder: Path):
         self.usb = folder / "usb"
@@ -148,6 +148,7 @@ class BoardHere:
         self._board = EmulatedBoard(boards.load("pico_w"), self.image, self.usb / "flash.img",
                                     free_port_offset(), usb=usb)
         self.sd_card = self._board.sd_card
+        self.radio = self._board.radio
         self._thread = threading.Thread(target=self._board.run, args=(self._line,), daemon=True)
 
     def _line(self, text: str) -> None:

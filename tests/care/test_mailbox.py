@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from host_tools import tls_identity
 from host_tools.care import mailbox
 from host_tools.errors import UserError
 from tests.care.boards import PASSWORD, PATIENCE, USER, command, done, refused
@@ -25,9 +26,9 @@ def fresh(monkeypatch, tmp_path):
 
 @pytest.fixture
 def fingerprint(board):
-    """Of its certificate, as the board says it."""
+    """Of its certificate, which the board says without colons."""
     (event,) = [event for event in board.console.seen if event["event"] == "ready"]
-    return event["tls"]
+    return tls_identity.in_pairs(event["tls"])
 
 
 @pytest.fixture
@@ -68,12 +69,17 @@ def test_tls_comes_first(board, anyone, fingerprint, tmp_path):
         assert "another one" in refused(*words, "--fingerprint", "ab" * 32, stdin=PASSWORD + "\n")
     assert "login" not in [event["event"] for event in board.console.seen]
     assert not (tmp_path / "mbox").exists()
-    shown = ":".join(fingerprint[at : at + 2] for at in range(0, 64, 2)).upper()
-    done(*anyone("--tls", "--fingerprint", shown, port=995), stdin=PASSWORD + "\n")
+    said = fingerprint.replace(":", "").lower()
+    done(*anyone("--tls", "--fingerprint", said, port=995), stdin=PASSWORD + "\n")
     assert len(mailbox_formats.mbox(tmp_path / "mbox")) == len(LETTERS)
     # It is asked for once.
     (tmp_path / "mbox").unlink()
     done(*anyone(), stdin=PASSWORD + "\n")
+
+
+def test_a_port_that_waits_for_tls(fetch):
+    said = refused(*fetch(port=995), stdin=PASSWORD + "\n")
+    assert said.endswith("it hangs up; is it a port for SSL/TLS? --tls")
 
 
 def test_it_asks_at_a_terminal(anyone, fingerprint, tmp_path):

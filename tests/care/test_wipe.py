@@ -10,10 +10,18 @@ from tests.care.conftest import LETTERS
 from tests.care.terminal import Terminal
 from tests.support.wire import Pop3
 
+# What the board could not start with, and what a cable that was pulled leaves: most has a secret.
+LEFT = ("settings.bad", "settings.bad.new", "settings.new", "accounts.bad", "accounts.bad.new",
+        "accounts.new", "tls_key.der.new", "tls_key.der.part", "tls_cert.der.new",
+        "tls_cert.der.part", "main.new", "main.py.new", "files.new", "board.json.new",
+        "fault.txt.new", "f/new")
+
 
 def test_all_of_it_but_mail(board):
     with Prompt(str(board.usb / "serial")) as prompt:
         prompt.put("mine.txt", b"mine", "mine.new")
+        for name in LEFT:
+            prompt.put(name, b"wpa secret", "left")
         prompt.run("import os\nos.mkdir('lib')", "it failed")
         prompt.put("lib/mine.py", b"", "mine.new")
     board.ready()

@@ -6,15 +6,19 @@ import dataclasses
 import json
 import os
 import random
+import re
 import shutil
 
 import pytest
 
-from host_tools import boards, deploy_command, firmware_build
+from host_tools import boards, deploy_command, firmware_build, tls_identity
 from host_tools.deploy import services, transfer, version
 from host_tools.deploy.version import Version
 from host_tools.device.flash_files import LIST, listed
+from host_tools.device.prompt import Prompt
+from host_tools.emulator.card_image import CardImage
 from host_tools.errors import UserError
+from tests.care.boards import BoardHere
 from tests.deploy.usb_board import ANSWERS, UsbBoard
 from tests.support.wire import Pop3, send
 
@@ -39,13 +43,29 @@ def test_from_nothing_to_a_letter(tmp_path, capsys, name):
         assert "all 5 services answer" in said and "files sent" in said
         for secret in ("wpa secret", ANSWERS["user"]["password"]):
             assert secret not in said and secret not in str(board.events)
+        # Nor what went over the raw REPL, where the TLS key did.
+        assert not [event for event in board.events if "\4" in str(event.get("text"))]
         assert f"port {995:<5} +OK xyz.com" in said
-        assert board.ready["tls"] in said
+        assert tls_identity.in_pairs(board.ready["tls"]) in said  # as mail programs show it
         # Nothing has changed, and nothing has to be said again.
         board.deploy(answers=None, board=None)
         board.wait_ready()
         assert "nothing of the firmware has changed\n" in capsys.readouterr().out
         carries_a_letter(board)
+
+
+def test_boards_of_two_kinds_are_deployed_at_the_same_time(monkeypatch):
+    build = firmware_build.build
+
+    def build_and_be_overtaken(*given, **more):
+        tree = build(*given, **more)
+        monkeypatch.setattr(firmware_build, "build", build)
+        version.build(boards.load("pico_w"), "x64")
+        return tree
+
+    monkeypatch.setattr(firmware_build, "build", build_and_be_overtaken)
+    files = version.build(boards.load("pico_w5500"), "x64").files
+    assert "lib/adafruit_wiznet5k/adafruit_wiznet5k_dhcp.mpy" in files
 
 
 def changed(first: Version) -> Version:
@@ -130,6 +150,7 @@ def novel(first: Version) -> Version:
     return dataclasses.replace(first, files=files, main=first.main + b"# another\n")
 
 
+@pytest.mark.timeout(600)  # a cut behind the last file is waited for as long as a board is
 def test_a_pulled_cable_leaves_a_version_that_starts(deployed, tmp_path, monkeypatch):
     """At any octet that comes over it; and the next deployment is whole."""
     build = version.build
@@ -211,7 +232,7 @@ def test_settings_that_only_micropython_reads_are_kept(deployed, tmp_path):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
         break_and_reset(board, "settings.json",
-                        b'{"hostname": "xyz.com", "wifi": {"ssid": "a", "password": "b"}, '
+                        b'{"hostname": "xyz.com", "wifi": {"ssid": "a", "password": "pass word"}, '
                         b'"listeners": {"465": {"tls": true}},}')
         board.wait_ready()
         board.deploy(answers=None, settings=["log_subjects=true"])
@@ -255,6 +276,13 @@ def test_a_flash_that_takes_nothing_does_not_keep_a_failing_board_from_starting_
         board.kill()
 
 
+def test_the_firmware_of_another_board_ends_the_emulator_with_a_line(deployed, tmp_path):
+    with UsbBoard(copy(deployed, tmp_path), "pico_w5500") as board:
+        assert board.process.wait(60) == 1
+        [line] = board.process.stderr.read().splitlines()
+        assert "the firmware on it is another board's" in line and "--board" in line
+
+
 def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
@@ -265,7 +293,7 @@ def test_a_main_py_that_fails_is_repaired(deployed, tmp_path):
         carries_a_letter(board)
 
 
-def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
+def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch, capsys):
     """The reason is told, kept on the flash, and of no account for the version that comes next."""
     build = version.build
 
@@ -278,8 +306,11 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
     with UsbBoard(copy(deployed, tmp_path)) as board:
         board.wait_ready()
         monkeypatch.setattr(version, "build", failing)
-        with pytest.raises(UserError, match="(?s)safe mode: 3 starts failed.*no module.*server"):
+        # One line; the traceback is told beside it.
+        with pytest.raises(UserError, match="safe mode: 3 starts failed.* no module.*server.*; `mak"
+                           "e deploy` puts a whole version on it"):
             board.deploy(answers=None)
+        assert "Traceback" in capsys.readouterr().out
         event = board.wait_for("safe_mode")
         assert "picopost.net.server" in event["why"]
         failures = [e for e in board.events if "ImportError" in str(e.get("text"))]
@@ -294,6 +325,44 @@ def test_three_failed_starts_are_safe_mode(deployed, tmp_path, monkeypatch):
         carries_a_letter(board)
         with board.prompt() as prompt:
             assert prompt.read("fault.txt") is None
+
+
+def remove_card(board: BoardHere) -> None:
+    board.sd_card.remove()
+
+
+def close_wifi(board: BoardHere) -> None:
+    board.radio.password_right = False
+
+
+@pytest.mark.parametrize("trouble, event, words", [
+    (remove_card, "no_card", "no card is in the slot, or its wires are loose; push it in until"),
+    (close_wifi, "link_failed", "the Wi-Fi does not take its password: .*; type it again: `make")])
+def test_what_keeps_it_from_serving_is_said_once_and_is_the_error(
+        deployed, tmp_path, monkeypatch, trouble, event, words):
+    folder = copy(deployed, tmp_path)
+    CardImage.create(folder / "card.img").close()
+    lines = services.lines
+
+    def until_it_was_said_three_times(*given, **more):
+        left = 3
+        for line in lines(*given, **more):
+            yield line
+            left -= f" {event} " in line
+            if not left:
+                return
+
+    monkeypatch.setattr(services, "_PATIENCE", 600)
+    monkeypatch.setattr(services, "lines", until_it_was_said_three_times)
+    said = []
+    with BoardHere(folder) as board:
+        board.ready()
+        port = str(board.usb / "serial")
+        with Prompt(port):
+            trouble(board)
+        with pytest.raises(UserError, match=f"does not serve after 600 s: {words}"):
+            services.wait_ready(port, said.append)
+    assert len(said) == 1 and re.match(words, said[0])
 
 
 def recompiled(path: str, old: str, new: str, folder) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -13,11 +14,13 @@ import pytest
 import serial
 
 from host_tools import boards, deploy_command, tls_identity
-from host_tools.deploy import answers
-from host_tools.device import kind
+from host_tools.deploy import answers, checked, image
+from host_tools.device import choice, kind
+from host_tools.device.usb import Port, Usb
 from host_tools.errors import UserError
 from host_tools.firmware_build import ROOT
-from tests.deploy.usb_board import UsbBoard
+from tests.deploy.usb_board import ANSWERS, UsbBoard
+from tests.rp2040 import images
 
 
 @contextlib.contextmanager
@@ -85,15 +88,114 @@ def test_settings_are_judged_before_anything_is_sent(bare, given, words):
     assert words in refused(bare, settings=[given])
 
 
+class Bench(Usb):
+    """A computer with boards at it, none of which may be touched."""
+
+    def __init__(self, folder, ports=(), drives=("RPI-RP2",)):
+        self.places = []
+        for name in drives:
+            (folder / name).mkdir()
+            self.places.append(folder / name)
+        self._ports = [Port(f"/dev/{name}", f"{name} (Pico W)") for name in ports]
+
+    def ports(self):
+        return self._ports
+
+    def drives(self):
+        return self.places
+
+    @property
+    def is_untouched(self):
+        return not any(list(place.iterdir()) for place in self.places)
+
+
+def refused_at(bench, monkeypatch, **given) -> str:
+    """What `deploy` says there, where nobody can be asked, and nothing is touched."""
+    monkeypatch.setattr(choice, "usb", lambda options: bench)
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))
+    # Else it would be waited for a board that comes up with the image.
+    monkeypatch.setattr(image, "_PATIENCE", 0)
+    options = {"board": "pico_w", "port": None, "uf2": None, "answers": None, "settings": [],
+               "user": None, "yes": False, "usb": None, "reach": None}
+    with pytest.raises(UserError) as info:
+        deploy_command.run(argparse.Namespace(**{**options, **given}))
+    assert bench.is_untouched and "\n" not in str(info.value)
+    return str(info.value)
+
+
+@pytest.fixture
+def uf2(tmp_path):
+    path = tmp_path / "image.uf2"
+    images.uf2(path, images.program([]))
+    return path
+
+
+USER = {"name": "girl", "password": "s3cret word"}
+
+
 @pytest.mark.parametrize("content, words", [
-    ("{", "no JSON"), ("[]", "want an object"), ('{"wify": 1}', "want an object with some of"),
-    ('{"user": {"name": "x"}}', '"user" wants "name" and "password"'),
-    ('{"user": {"name": "a b", "password": "x"}}', "a b")])
-def test_answers_that_are_none(tmp_path, content, words):
+    ("{", "no JSON"), ("[]", "want an object"), ({"wify": 1}, "want an object with some of"),
+    ({"user": {"name": "x"}}, '"user" wants "name" and "password"'),
+    ({"user": {"name": "x", "password": ["y"]}}, '"user" wants "name" and "password"'),
+    ({"user": {"name": "a b", "password": "x"}}, "'a b' is no account name"),
+    ({"user": {"name": "x", "password": ""}}, "the password of x is empty"),
+    ({"hostname": "a b"}, "hostname must be a host name"),
+    ({"wifi": {"ssid": "home", "password": "short"}}, "wifi must be "),
+    ({"settings": {"hostnam": "x"}}, "no setting is called hostnam"),
+    ({"settings": {"notices": [{}]}}, "notices: rule 1: wants at least one of"),
+    ({"settings": {"catch_all": "boy"}, "user": USER}, "catch_all must name an account; there is")])
+def test_answers_are_judged_before_anything_is_touched(
+        tmp_path, monkeypatch, uf2, content, words):
     path = tmp_path / "answers.json"
-    path.write_text(content)
-    with pytest.raises(UserError, match=words):
-        answers.from_file(path)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    said = refused_at(Bench(tmp_path), monkeypatch, answers=path, uf2=uf2)
+    assert said.startswith(f"{path}: {words}")
+
+
+def test_settings_are_judged_before_anything_is_touched(tmp_path, monkeypatch, uf2):
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps({"user": USER}))
+    bench = Bench(tmp_path)
+    assert refused_at(bench, monkeypatch, settings=["max_message_size=1"], uf2=uf2).startswith(
+        "--set: max_message_size must be octets")
+    assert refused_at(bench, monkeypatch, answers=path, settings=['catch_all="boy"'], uf2=uf2
+                      ).startswith(f"{path} and --set: catch_all must name an account")
+
+
+def test_listeners_that_only_the_boards_own_stand_in_the_way_of():
+    """They may be elsewhere on it."""
+    checked.check_given({"listeners": {"110": {}}}, "answers.json")
+
+
+def test_an_account_that_the_answers_name_and_the_board_has_not(bare, tmp_path):
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps({**ANSWERS, "settings": {"catch_all": "boy"}}))
+    assert f"{path}: catch_all must name an account; there is no boy" in refused(bare, answers=path)
+
+
+def test_where_it_is_reached_is_judged_before_anything_is_touched(tmp_path, monkeypatch, uf2):
+    assert "--reach box:x: want HOST or HOST:OFFSET" in refused_at(
+        Bench(tmp_path), monkeypatch, reach="box:x", uf2=uf2)
+
+
+def test_which_of_several_boards(tmp_path, monkeypatch, uf2):
+    both = Bench(tmp_path, ports=["one"])
+    assert refused_at(both, monkeypatch) == (
+        "there are several boards, say which with PORT=, or with UF2=FILE the one that waits for "
+        f"an image: one (Pico W); {tmp_path / 'RPI-RP2'} (waits for an image)")
+    assert "/dev/one" in refused_at(both, monkeypatch, port="/dev/one")
+    (tmp_path / "more").mkdir()
+    two = Bench(tmp_path / "more", ports=["one"], drives=["RPI-RP2", "RPI-RP21"])
+    assert "leave only one of those that wait for an image plugged in: " in refused_at(
+        two, monkeypatch, uf2=uf2)
+    assert "no board was found" in refused_at(Bench(tmp_path, drives=[]), monkeypatch)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_answers_as_windows_writes_them(tmp_path, encoding):
+    path = tmp_path / "answers.json"
+    path.write_text('{"wifi": {"ssid": "b\u00fcro", "password": "wpa secret"}}', encoding)
+    assert answers.from_file(path).settings["wifi"]["ssid"] == "b\u00fcro"
 
 
 def test_nobody_can_be_asked(bare, monkeypatch):

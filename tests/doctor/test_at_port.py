@@ -144,6 +144,11 @@ def test_a_server_that_has_gone_silent():
     clock = {"part": "time", "set": "yes", "now": int(time.time()), "server": "gateway"}
     silent = {"event": "no_time", "server": "192.168.1.1", "why": "[Errno 110] ETIMEDOUT"}
     assert judged(clock)["time"] == [(OK, "set, by gateway")]
+    assert judged({**clock, "server": "none"})["time"] == [(OK, "set")]
+    del clock["server"]  # before there is a network
+    assert judged(clock)["time"] == [(OK, "set")]
+    assert "by None" not in str(judged({**clock, "now": 1}))
+    clock["server"] = "gateway"
     [(level, text)] = judged(clock, events=[silent])["time"]
     assert level == NOTE and "says nothing now" in text
     [(level, _)] = judged({**clock, "set": "no", "now": 0}, events=[silent])["time"]

@@ -277,28 +277,25 @@ except settings.SettingsError as error:
     return taken
 
 
-@pytest.mark.parametrize("address, good", [
-    (None, True), (FIXED, True), ("dhcp", False), ({"address": "192.168.1.5"}, False)])
-def test_fallback_address(vm, address, good):
-    assert takes(vm, "fallback_address", address) is good
-
-
-@pytest.mark.parametrize("part, value", [("address", "192.168.1.300"), ("netmask", "24"),
-                                         ("gateway", ""), ("dns", None), ("dns", 8),
-                                         ("address", "192.168.1.5/24"), ("gateway", "router")])
-def test_an_address_that_is_none(vm, part, value):
-    """A link would end in an exception, and the board start again and again."""
-    assert takes(vm, "address", FIXED)
-    assert not takes(vm, "address", {**FIXED, part: value})
-    assert not takes(vm, "fallback_address", {**FIXED, part: value})
-
-
-@pytest.mark.parametrize("ssid, password, good", [
-    ("home", "wpa secret", True), ("café", "", True), ("home", None, True), ("x" * 32, "y", True),
-    ("x" * 33, "y", False), ("", "y", False), (5, "y", False), ("home", 12345678, False),
-    ("home", "y" * 65, False)])
-def test_wifi(vm, ssid, password, good):
-    assert takes(vm, "wifi", {"ssid": ssid, "password": password}) is good
+@pytest.mark.parametrize("key, value, good", [
+    ("fallback_address", None, True), ("fallback_address", FIXED, True), ("address", FIXED, True),
+    ("address", "dhcp", True), ("fallback_address", "dhcp", False),
+    ("address", {"address": "192.168.1.5"}, False),
+    *[(key, {**FIXED, part: value}, False) for key in ("address", "fallback_address")
+      for part, value in (("address", "192.168.1.300"), ("netmask", "24"), ("gateway", "router"),
+                          ("address", "192.168.1.5/24"), ("dns", None), ("dns", ""))],
+    ("wifi", {"ssid": "home", "password": "8 octets"}, True),
+    ("wifi", {"ssid": "\u00e9" * 16, "password": "x" * 64}, True),
+    ("wifi", {"ssid": "cafe", "password": ""}, True),
+    ("wifi", {"ssid": "cafe", "password": None}, True),
+    ("wifi", {"ssid": "home", "password": "7octets"}, False),
+    ("wifi", {"ssid": "home", "password": "x" * 65}, False),
+    ("wifi", {"ssid": "home", "password": 12345678}, False),
+    ("wifi", {"ssid": "", "password": "8 octets"}, False),
+    ("wifi", {"ssid": "\u00e9" * 17, "password": "8 octets"}, False),
+    ("wifi", {"ssid": 7, "password": "8 octets"}, False)])
+def test_what_no_network_knows_is_refused_before_a_start(vm, key, value, good):
+    assert takes(vm, key, value) is good
 
 
 @pytest.mark.parametrize("rule", ["max_octets", "max_messages", "keep_newest", "keep_days"])
