@@ -15,7 +15,12 @@ def load(name):
     The heap is tidied first: what stays of it, its names at least, shall lie low and not in the
     middle of what TLS needs in one piece.
     """
-    if name not in sys.modules:
+    if not sys.modules.get(name):
+        # An import enters the name before it asks for the module's room. Where there was none the
+        # name is there alone, and who imports it next gets a pointer to nothing.
+        for other in sys.modules:
+            if not sys.modules.get(other):
+                sys.modules.pop(other, None)
         gc.collect()
         try:
             __import__(name)
@@ -31,6 +36,6 @@ def unload(name):
     Who still refers to what is in it keeps that.
     """
     parent, _, child = name.rpartition(".")
-    if name in sys.modules:
+    if sys.modules.get(name):
         del sys.modules[name]
         delattr(sys.modules[parent], child)

@@ -57,7 +57,7 @@ def starve(blocks):
     global _filler
     gc.collect()
     left = [bytearray(blocks * _BLOCK) if blocks else None]
-    size = 1 << 22
+    size = 1 << 16  # no more of it is kept when one is taken for used after `relieve`
     while size:
         try:
             _filler = [_filler, bytearray(size)] if size > 1 else (_filler,)
@@ -70,7 +70,11 @@ def starve(blocks):
 
 def relieve():
     global _filler
-    _filler = None
+    while _filler:
+        rest = _filler[0]
+        if isinstance(_filler, list):
+            _filler.clear()
+        _filler = rest
     gc.enable()
     gc.collect()
 
