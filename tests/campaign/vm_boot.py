@@ -20,7 +20,8 @@ class Disk:
     """The card in SdCard's place: a file that is only read, and a dict of what differs from it.
 
     With `cut` = (n, octets) the power goes at the nth block write, of which so many octets are
-    kept. A card that is `gone` takes and gives nothing: finalisers may still call it.
+    kept; what the firmware still does then counts for nothing (`off`). A card that is `gone` takes
+    and gives nothing: finalisers may still call it.
     """
 
     def __init__(self, file, changed, cut=None):
@@ -29,6 +30,7 @@ class Disk:
         self.cut = cut
         self.blocks = file.seek(0, 2) // BLOCK
         self.written = 0
+        self.off = False
         self.gone = False
 
     def readblocks(self, block, buf, offset=0):
@@ -54,6 +56,7 @@ class Disk:
                     kept = self.cut[1]
                     self.changed[block + at] = new[:kept] + self._old(block + at)[kept:]
                     self.written += 1
+                self.off = True
                 raise PowerCut
             self.changed[block + at] = new
             self.written += 1
@@ -121,6 +124,14 @@ class _Led:
     code = 0
 
 
+async def _no_waiting(milliseconds):
+    raise OSError("it waits")
+
+
+class _NoLoop:
+    sleep_ms = staticmethod(_no_waiting)
+
+
 def boot(disk):
     """Import the firmware and start it as far as its mailboxes: a PostOffice."""
     for name in list(sys.modules):
@@ -130,6 +141,7 @@ def boot(disk):
     from picopost.post_office import PostOffice
 
     appliance.SdCard = lambda spi, chip_select, baudrate: disk
+    appliance.asyncio = _NoLoop
     office = PostOffice(settings.check({"hostname": "xyz.com", "passports": True}),
                         {name: None for name in USERS}, "/sd")
     now(appliance._take_card(_BOARD, office, _Led()))
@@ -275,12 +287,18 @@ def run(path, differing, cut):
             disk = Disk(file, changed, cut)
             try:
                 office = boot(disk)
-                result["recovery"] = disk.written
-                result["first"] = listing(office)
+                recovery = disk.written
+                first = listing(office)
+                if disk.off:
+                    raise PowerCut
+                result["recovery"] = recovery
+                result["first"] = first
                 new_mail(office, result["taken"])
                 sweep(office)
                 shut(office)
-            except PowerCut:
+            except (PowerCut, OSError):
+                if not disk.off:
+                    raise
                 unmount()
             result["written"] = disk.written
             disk.gone = True

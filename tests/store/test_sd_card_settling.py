@@ -37,6 +37,29 @@ def test_stuck_busy_after_a_write(slot, blocks, after, waiter):
     assert slot.read(500, blocks) == content(1, blocks)
 
 
+def test_a_lost_write_is_known_where_the_heap_has_no_room_to_say_so(slot):
+    """CMD13 tells of it once (7.3.2.3)."""
+    assert slot.write(500, 1) is None
+    slot.exec("""
+import micropython
+ask = card._bus.status
+def lost():
+    card._bus.status = ask
+    micropython.heap_lock()
+    return 4
+card._bus.status = lost
+try:
+    card.sync()
+    said = None
+except MemoryError as error:
+    said = error
+micropython.heap_unlock()
+""")
+    assert slot.eval("repr(said)").startswith("MemoryError")
+    assert slot.sync()[0] == EIO
+    assert slot.write(501, 1)[0] == EIO
+
+
 def test_a_waiter_does_not_wait_for_what_others_write(slot):
     slot.faults.stall(clocks=5_000, sticky=True)
     assert slot.write(400, 1, 1) is None

@@ -34,6 +34,7 @@ _TRIES = const(3)
 _PATIENCE = const(4)  # a busy card is looked at when it has been busy for 1/16 longer
 _SLOWEST = const(1_500_000)  # retries do not go below
 _WP_VIOLATION = const(0x20)  # in R2
+_LOST = (5, "SD: a write was lost")  # EIO
 
 
 class SdCard:
@@ -236,6 +237,7 @@ class SdCard:
                 bus.wait_not_busy(self._busy_left())
             status = bus.status()
             if status:
+                self._fault = _LOST  # it is told once, and the heap may have no room for the text
                 failure = EIO, f"accepted, then status {status:#06x}"
         except OSError as error:
             failure = error.args
