@@ -124,7 +124,7 @@ server._taken = []
     assert vm.eval("serve(Connection())") == (False, 2, 0)
 
 
-@pytest.mark.parametrize("broken", ["fault", "farewell"])
+@pytest.mark.parametrize("broken", ["fault", "farewell", "last words"])
 def test_what_a_session_holds_is_freed_whatever_else_fails(vm, broken):
     """The heap is full: the session fails, and so does telling of it."""
     vm.exec(f"""
@@ -144,8 +144,14 @@ def fault(*arguments, **fields):
     if {broken!r} == "fault":
         raise MemoryError
 event_log.fault = fault
+def no_room(*arguments):
+    raise MemoryError
+if {broken!r} == "last words":  # their coroutine is made in the heap
+    server._last_words = no_room
 result = serve(Connection())
 event_log.fault = original
+if {broken!r} == "last words":
+    del server._last_words
 del service.start
 """)
     assert vm.eval("result") == (False, 2, 0)

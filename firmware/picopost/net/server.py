@@ -165,22 +165,25 @@ class Server:
         event_log.log("connected", peer=peer, service=service.name)
         session = None
         try:
-            session = service.start(channel)
-            await session.run()
-            why = "done"
-        except asyncio.CancelledError:
-            why = "timeout"
-            await self._last_words(channel, service, session, True)
-        except OSError as error:
-            if error.errno in GONE:
-                why = "gone"
-            else:
+            try:
+                session = service.start(channel)
+                await session.run()
+                why = "done"
+            except asyncio.CancelledError:
+                why = "timeout"
+                await self._last_words(channel, service, session, True)
+            except OSError as error:
+                if error.errno in GONE:
+                    why = "gone"
+                else:
+                    why = "fault"
+                    _tell_of(error, channel, service)
+            except Exception as error:
                 why = "fault"
                 _tell_of(error, channel, service)
-        except Exception as error:
-            why = "fault"
+                await self._last_words(channel, service, session, False)
+        except Exception as error:  # the heap has no room for the last words
             _tell_of(error, channel, service)
-            await self._last_words(channel, service, session, False)
         try:
             if session:
                 session.release()
