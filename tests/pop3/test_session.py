@@ -44,28 +44,6 @@ class Ending:
     def _close_file(self):
         pass
 
-class Failing:
-    """As much of a session as `run` needs to fail in."""
-    tls = False
-    released = 0
-    write = None
-    def __init__(self, error):
-        self._channel = self._dialogue = self._rules = self
-        self._error = error
-    def greeting(self):
-        raise self._error
-    def release(self):
-        self.released += 1
-
-def released(error):
-    """How often a session that fails by itself has freed what it holds."""
-    session = Failing(error)
-    try:
-        asyncio.run(Session.run(session))
-    except BaseException as raised:
-        assert raised is error
-    return session.released
-
 def swept(deleted):
     """Whether the mailbox was in use when it was swept, for each time."""
     session = Ending(deleted)
@@ -99,9 +77,3 @@ def test_a_mailbox_is_swept_once_it_is_free(vm):
     """A sweep packs nothing that a session has."""
     assert vm.eval("swept(True)") == [False]
     assert vm.eval("swept(False)") == []
-
-
-@pytest.mark.parametrize("error", ["MemoryError()", "OSError(104)", "asyncio.CancelledError()"])
-def test_a_session_frees_its_mailbox_itself(vm, error):
-    """Where the heap has no room for the server's last words its `release` may not be reached."""
-    assert vm.eval(f"released({error})") == 1

@@ -77,78 +77,75 @@ class Session:
 
     async def run(self):
         """From the greeting to the end of the session."""
-        try:
-            channel = self._channel
-            talk = self._dialogue
-            if self._rules.tls and not await self._begin_in_tls():
+        channel = self._channel
+        talk = self._dialogue
+        if self._rules.tls and not await self._begin_in_tls():
+            return
+        await channel.write(talk.greeting())
+        while True:
+            line = await channel.readline(
+                limits.MAX_COMMAND_LINE if talk.authenticating else limits.MAX_POP3_LINE,
+                limits.POP3_IDLE if self._maildrop else limits.POP3_LOGIN_IDLE)
+            if line is None:
                 return
-            await channel.write(talk.greeting())
-            while True:
-                line = await channel.readline(
-                    limits.MAX_COMMAND_LINE if talk.authenticating else limits.MAX_POP3_LINE,
-                    limits.POP3_IDLE if self._maildrop else limits.POP3_LOGIN_IDLE)
-                if line is None:
-                    return
-                if line is CLIENT_HELLO:
-                    self._refused("it speaks TLS where there is none", "let the program use "
-                                  "STARTTLS, or the port for SSL/TLS (995)")
-                    break  # what was said before it is still to be answered
-                try:
-                    if line is TOO_LONG:
-                        reply, action = talk.too_long(), dialogue.NOTHING
-                    else:
-                        reply, action = talk.command(line)
-                    if action == dialogue.RETRIEVE:
-                        await self._retrieve(reply)
-                        reply = None
-                    elif action == dialogue.LISTING:
-                        await self._list(reply, talk.listing_line)
-                        reply = None
-                    elif action == dialogue.UID_LISTING:
-                        await self._list(reply, talk.uid_listing_line)
-                        reply = None
-                    elif action == dialogue.LOGIN:
-                        reply = await self._login()
-                    elif action == dialogue.UPDATE:
-                        reply = await self._update()
-                    elif action == dialogue.STLS:
-                        try:
-                            if not await self._secure(replies.START_TLS):
-                                return
-                        except Busy:
-                            reply = replies.TLS_BUSY
-                except OSError as error:
-                    # The card's errors have numbers that the network knows too.
-                    if error.errno in GONE and not self._office.volume.failure:
-                        raise
-                    self._close_file()
-                    event_log.log("card_fault", peer=channel.peer, error=str(error))
-                    if self._partial:
-                        return  # closing the connection is the only way left to say "broken"
-                    talk.errors += 1
-                    reply = replies.STORE_FAILED
-                if reply is replies.TLS_FIRST and not self._told_of_tls:
-                    self._told_of_tls = True
-                    self._refused("it logs in without TLS, which the setting require_tls forbids",
-                                  "let the program use STARTTLS, or SSL/TLS at port 995")
-                if reply:
-                    if reply[0] == _MINUS and talk.errors > limits.FREE_ERRORS:
-                        await self._rest((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
-                    await channel.reply(reply)
-                if action in (dialogue.QUIT, dialogue.UPDATE):
-                    break
-                if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:
-                    self._refused("was sent away: %d commands refused, %d of them logins"
-                                  % (talk.errors, talk.failures))
-                    break
-                if self._maildrop and reply is not replies.NOTHING_DONE:
-                    channel.work()
-                elif channel.idle() > limits.POP3_UNPRODUCTIVE:
-                    self._refused("was sent away: it only keeps the connection open")
-                    break
-            await channel.flush()
-        finally:
-            self.release()  # a heap that is full may keep others from coming to it
+            if line is CLIENT_HELLO:
+                self._refused("it speaks TLS where there is none", "let the program use STARTTLS, "
+                              "or the port for SSL/TLS (995)")
+                break  # what was said before it is still to be answered
+            try:
+                if line is TOO_LONG:
+                    reply, action = talk.too_long(), dialogue.NOTHING
+                else:
+                    reply, action = talk.command(line)
+                if action == dialogue.RETRIEVE:
+                    await self._retrieve(reply)
+                    reply = None
+                elif action == dialogue.LISTING:
+                    await self._list(reply, talk.listing_line)
+                    reply = None
+                elif action == dialogue.UID_LISTING:
+                    await self._list(reply, talk.uid_listing_line)
+                    reply = None
+                elif action == dialogue.LOGIN:
+                    reply = await self._login()
+                elif action == dialogue.UPDATE:
+                    reply = await self._update()
+                elif action == dialogue.STLS:
+                    try:
+                        if not await self._secure(replies.START_TLS):
+                            return
+                    except Busy:
+                        reply = replies.TLS_BUSY
+            except OSError as error:
+                # The card's errors have numbers that the network knows too.
+                if error.errno in GONE and not self._office.volume.failure:
+                    raise
+                self._close_file()
+                event_log.log("card_fault", peer=channel.peer, error=str(error))
+                if self._partial:
+                    return  # closing the connection is the only way left to say "broken"
+                talk.errors += 1
+                reply = replies.STORE_FAILED
+            if reply is replies.TLS_FIRST and not self._told_of_tls:
+                self._told_of_tls = True
+                self._refused("it logs in without TLS, which the setting require_tls forbids",
+                              "let the program use STARTTLS, or SSL/TLS at port 995")
+            if reply:
+                if reply[0] == _MINUS and talk.errors > limits.FREE_ERRORS:
+                    await self._rest((talk.errors - limits.FREE_ERRORS) * limits.ERROR_DELAY)
+                await channel.reply(reply)
+            if action in (dialogue.QUIT, dialogue.UPDATE):
+                break
+            if talk.errors > limits.MAX_ERRORS or talk.failures >= limits.MAX_LOGIN_FAILURES:
+                self._refused("was sent away: %d commands refused, %d of them logins"
+                              % (talk.errors, talk.failures))
+                break
+            if self._maildrop and reply is not replies.NOTHING_DONE:
+                channel.work()
+            elif channel.idle() > limits.POP3_UNPRODUCTIVE:
+                self._refused("was sent away: it only keeps the connection open")
+                break
+        await channel.flush()
 
     async def _rest(self, milliseconds):
         self._channel.expect(milliseconds + limits.WRITE_IDLE)
