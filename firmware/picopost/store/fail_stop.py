@@ -74,7 +74,7 @@ class FailStop:
 
     def fail(self, error):
         """This has unwound FatFs: what it wanted was not done, or half of it."""
-        if not self.failure:
+        if not self.failure and isinstance(error, (OSError, MemoryError)):
             self.failure = error.args if isinstance(error, OSError) else (
                 12, "the heap was full while the card was at work")  # ENOMEM; takes no heap
 
