@@ -73,8 +73,8 @@ class FailStop:
             raise
 
     def fail(self, error):
-        """This, or a full heap, has unwound FatFs: what it wanted was not done, or half of it."""
-        if not self.failure:
+        """This, or a full heap (None), has unwound FatFs: what it wanted was not done, or half."""
+        if not self.failure and (error is None or isinstance(error, (OSError, MemoryError))):
             self.failure = error.args if isinstance(error, OSError) else (
                 12, "the heap was full while the card was at work")  # ENOMEM; takes no heap
 
