@@ -74,9 +74,13 @@ class FailStop:
 
     def fail(self, error):
         """This, or a full heap (None), has unwound FatFs: what it wanted was not done, or half."""
-        if not self.failure and (error is None or isinstance(error, (OSError, MemoryError))):
-            self.failure = error.args if isinstance(error, OSError) else (
-                12, "the heap was full while the card was at work")  # ENOMEM; takes no heap
+        # Nothing here takes room in the heap, not even for a tuple of classes.
+        if self.failure:
+            return
+        if isinstance(error, OSError):
+            self.failure = error.args
+        elif error is None or isinstance(error, MemoryError):
+            self.failure = (12, "the heap was full while the card was at work")  # ENOMEM
 
     async def wait_ready(self):
         """Let others run while the card programs."""

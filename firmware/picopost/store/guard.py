@@ -83,7 +83,7 @@ class Guard:
         self._journal = ()  # numbers of its three blocks
         self._named = _NOTHING  # the block that the journal may speak of
         self._provisional = False
-        self._writing = False
+        self.writing = False  # outside of a write: the last one found no room in the heap
         self._fat = self._mirror = self._root = self._data = 0  # where FATs and areas begin
         self._info = _NOTHING  # FSINFO's block
         self._hint = bytearray(_HINT_OCTETS)  # what is to be written there ...
@@ -107,16 +107,16 @@ class Guard:
 
     def writeblocks(self, block, buf):
         """Write `buf`, a multiple of 512 octets, from block number `block` on."""
-        if self._writing:  # the last write found no room in the heap, of which FatFs knows nothing
+        if self.writing:
             self._card.fail(None)
-        self._writing = True
+        self.writing = True
         # Nearly all are data that the journal does not speak of.
         if block < self._data or self.structural or self._provisional or (
                 block <= self._named < block + len(buf) // _BLOCK):
             self._write_with_care(block, buf)
         else:
             self._card.writeblocks(block, buf)
-        self._writing = False
+        self.writing = False
 
     def _write_with_care(self, block, buf):
         single = len(buf) == _BLOCK

@@ -60,6 +60,8 @@ class Volume:
     @property
     def failure(self):
         """None, or the arguments of the OSError that ended it."""
+        if self._guard.writing:
+            self._device.fail(None)
         return self._device.failure
 
     @property
