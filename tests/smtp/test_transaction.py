@@ -47,13 +47,18 @@ class Office:
     def admit(self, name, size, messages=1, room=None):
         return replies.MAILBOX_FULL if name == self.refused else None
 
-def settle(refused, talk=Talk):
+def no_room(*arguments):
+    raise MemoryError
+
+def settle(refused, talk=Talk, report=None):
     """(the reply, letters of a and b)"""
     office = Office()
     office.refused = refused
     channel = Channel(Connection(b"Subject: x\\r\\n\\r\\n.\\r\\n"), Seat(), None)
     async def run():
         transaction = Transaction(channel, talk, office, False, False)
+        if report:
+            transaction._report = report
         await transaction.intake.data()
         return await transaction.settle()
     return asyncio.run(run()), boxes["a"].index.live, boxes["b"].index.live
@@ -76,3 +81,11 @@ def test_somebody_does_not_get_it_and_the_heap_has_no_room_to_tell_of_that(vm):
     """Then the report is part of the promise."""
     vm.exec("Transaction._can_report = lambda self, full: True")
     assert vm.eval("settle('b')") == (b"451 4.3.0 Local error, try again later", 1, 0)
+
+
+@pytest.mark.parametrize("refused, code", [(None, b"250"), ("b", b"451")])
+def test_the_heap_has_no_room_to_begin_with_the_reports(vm, refused, code):
+    """A stored letter's 250 is said; where somebody does not get it the sender comes again."""
+    vm.exec("class Talk(Talk):\n    notices = [None]")
+    vm.exec("Transaction._can_report = lambda self, full: True")
+    assert vm.eval(f"settle({refused!r}, Talk, no_room)")[0].startswith(code)

@@ -64,8 +64,13 @@ class Transaction:
                 self._uids = [mailbox.index.next_uid - 1 for mailbox in self._mailboxes]
             except MemoryError:
                 pass  # its 250 does not hang on a notice
-        if outcome is replies.MAIL_ACCEPTED and self._talk.sender:
-            outcome = await self._report(full)
+        talk = self._talk
+        if outcome is replies.MAIL_ACCEPTED and talk.sender and (full or talk.notices):
+            try:
+                outcome = await self._report(full)
+            except MemoryError:  # no room to begin it, or to say that it failed
+                if full:
+                    outcome = replies.LOCAL_ERROR
         return outcome
 
     def _full(self):
